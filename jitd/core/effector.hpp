@@ -1,0 +1,52 @@
+// What the engine does to the host, behind one interface: durable records first, then effects. The real one
+// (core/host_effector.hpp) works with held, ends, groups, drop-ins, board and dead-man timer under the effects lock.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "jitd/store/store.hpp"
+#include "policy/document/effects.hpp"
+#include "policy/result.hpp"
+
+namespace jit {
+
+// One active (or activating) grant as effects see it.
+struct Entitlement {
+  std::string grant;  // id
+  Digest digest;
+  std::string user;
+  std::uint32_t uid = 0;
+  Effects effects;
+  std::int64_t not_after = 0;          // wall seconds
+  std::uint64_t boot_deadline_ms = 0;  // in this boot
+};
+
+struct EndOrder {
+  std::string grant;
+  std::string user;
+  std::uint32_t uid = 0;
+  Effects effects;
+  std::string reason;  // one word for `ends`: expired, released, revoked, locked, policy, user, clock, root, removed
+};
+
+class Effector {
+ public:
+  virtual ~Effector() = default;
+
+  // Before anything is given: free records, the dead-man timer for this end, then `ends` and `held` made durable. Errc::busy:
+  // try again soon (a lock is held), anything else refuses the activation.
+  [[nodiscard]] virtual Result<void> prepare(const Entitlement& entitlement) = 0;
+  // Gives: group memberships and the drop-in. Idempotent. Errc::busy: /etc/.pwd.lock is held, try again for up to 5 s.
+  [[nodiscard]] virtual Result<void> give(const Entitlement& entitlement) = 0;
+  // Takes away, as one batch: board words, `ends`, drop-ins, one rewrite of /etc/group, `held`. Never delayed by a failing
+  // write; what failed comes back as text and is tried again by reconcile.
+  [[nodiscard]] virtual std::vector<std::string> take(const std::vector<EndOrder>& orders) = 0;
+  // Level-triggered: makes the host hold exactly `wanted` out of all that is ours (held, drop-ins with our prefix).
+  [[nodiscard]] virtual std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) = 0;
+  // Publishes the board for `wanted` and arms the dead-man timer for the next end.
+  [[nodiscard]] virtual Result<void> publish(const std::vector<Entitlement>& wanted) = 0;
+};
+
+}  // namespace jit

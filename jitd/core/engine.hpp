@@ -1,0 +1,130 @@
+// The engine: documents and wishes in, grants with their lives, effects out. Single-threaded, on the loop; every entry
+// point takes what the peer or the clock says and nothing else. Answers may come later, through the callback.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jitd/core/effector.hpp"
+#include "jitd/core/host.hpp"
+#include "jitd/core/questions.hpp"
+#include "jitd/store/store.hpp"
+#include "jitd/sys/clock.hpp"
+#include "policy/result.hpp"
+
+namespace jit {
+
+// Who asks, from the kernel (sys/peer.hpp). Never from a payload.
+struct Caller {
+  std::uint32_t uid = 0;
+  std::optional<std::uint32_t> loginuid;
+  std::int32_t pid = 0;
+  [[nodiscard]] bool root() const { return uid == 0; }
+};
+
+struct WishInput {
+  std::string role;
+  std::optional<Seconds> duration;
+  std::string reason;
+  std::string ticket;
+};
+
+// What became of it, for the caller.
+struct Outcome {
+  std::string id;
+  GrantState state = GrantState::pending;
+  std::string message;  // "waiting for dba-leads (1 of 1)", "active until 10:42:00"
+};
+
+// A grant as some caller may see it.
+struct GrantView {
+  GrantRecord record;
+  std::string host;
+  std::vector<std::string> signers;      // "carol approved 2026-..", with comment
+  std::vector<std::string> waiting_for;  // "dba-leads: 1 more of carol, dave"
+  std::string document;                  // with signatures
+  bool reviewable = false;               // the caller may review it
+};
+
+struct RoleView {
+  std::string name, description;
+  Seconds limit{0};
+  std::string rule;       // "approved by itself", "needs dba-leads (1)", "denied: ..."
+  std::vector<std::string> groups, opens, commands;
+  bool eligible = false;
+  std::string grant;      // id of the caller's active grant of it
+  bool terminate_on_end = true;
+};
+
+// One line for the journal, structured (sd_journal_send fields JIT_*); the server writes it, the engine never logs.
+struct JournalLine {
+  int priority = 6;  // syslog
+  std::string message;
+  std::vector<std::pair<std::string, std::string>> fields;  // JIT_GRANT, JIT_USER, JIT_ROLE, JIT_EVENT ...
+};
+
+class Engine {
+ public:
+  template <class T>
+  using Reply = std::function<void(Result<T>)>;
+
+  struct Ports {
+    Clock& clock;
+    Store& store;
+    Effector& effector;
+    Questions& questions;
+    std::function<void(JournalLine)> journal;
+    std::function<void()> wake;                   // something changed: re-arm timers, tell waiters
+    // What local files say: gids of groups, uids of run-as accounts, path checks (core/host_facts.hpp).
+    class HostFacts& facts;
+  };
+
+  // Loads the store and brings the host to the right state: take away all, then decide again every grant not marked ended.
+  [[nodiscard]] static Result<std::unique_ptr<Engine>> start(Ports ports, std::shared_ptr<const HostView> host);
+  virtual ~Engine() = default;
+
+  // Anyone.
+  virtual void request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) = 0;
+  virtual void submit(const Caller* caller, std::string text, Reply<Outcome> reply) = 0;  // caller null: the inbox
+  virtual void release(const Caller& caller, const std::string& id_prefix, bool all, Reply<std::vector<Outcome>> reply) = 0;
+  // Read-only. P8: "absent" and "forbidden" answer alike.
+  virtual void roles(const Caller& caller, Reply<std::vector<RoleView>> reply) = 0;
+  virtual void list(const Caller& caller, bool all, bool ended, Reply<std::vector<GrantView>> reply) = 0;
+  virtual void pending(const Caller& caller, Reply<std::vector<GrantView>> reply) = 0;
+  virtual void show(const Caller& caller, const std::string& id_prefix, Reply<GrantView> reply) = 0;
+  virtual void document(const Caller& caller, const std::string& id_prefix, Reply<std::string> reply) = 0;
+  // Root (the dispatcher has checked).
+  virtual void lift(const Caller& caller, const std::string& user, Reply<Outcome> reply) = 0;
+  virtual void accept_clock(const Caller& caller, Reply<Outcome> reply) = 0;
+  [[nodiscard]] virtual Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) = 0;
+
+  // Time and changes.
+  virtual void tick() = 0;                                       // ends what is due; pending that expired; the mark
+  [[nodiscard]] virtual std::optional<Instant> next_due() const = 0;  // earliest deadline on either clock
+  virtual void reload(std::shared_ptr<const HostView> host) = 0;  // policy, people, trust or config changed: decide again
+  virtual void accounts_changed() = 0;                            // /etc/passwd or /etc/group: names and uids still match?
+  virtual void reconcile() = 0;
+
+  // Checks answered on their thread, reported in batches for the audit (P9): counts of equal ones.
+  struct CheckReport {
+    std::string service, subject, verdict, gate, grant;
+    std::uint64_t count = 0;
+  };
+  virtual void checked(const std::vector<CheckReport>& batch) = 0;
+
+  // For status, doctor and sd_notify.
+  struct Health {
+    std::size_t active = 0, pending = 0;
+    std::string clock;   // empty: fine; else what is wrong
+    std::vector<std::string> warnings;
+    std::uint64_t audit_sequence = 0;
+    std::string audit_head;
+  };
+  [[nodiscard]] virtual Health health() const = 0;
+};
+
+}  // namespace jit

@@ -1,0 +1,63 @@
+// What this host is: jitd.toml, the host key, trust files and the policy, loaded together and replaced whole.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/document/signature.hpp"
+#include "policy/document/verify.hpp"
+#include "policy/result.hpp"
+#include "policy/rules/policy.hpp"
+
+namespace jit {
+
+// /etc/jit/jitd.toml (jitd.toml(5)). Unknown keys are errors that name file, line and key.
+struct HostConfig {
+  std::string host;
+  std::vector<std::string> segments;
+  Seconds grant_ceiling = std::chrono::hours(24);
+  Seconds absolute_ceiling = std::chrono::days(14);
+  Seconds pending_life = std::chrono::hours(24);
+  Seconds clock_tolerance = std::chrono::minutes(5);
+  unsigned pending_per_user = 10;
+  unsigned requests_per_minute = 30;   // per uid
+  Seconds audit_retention = std::chrono::days(400);
+};
+[[nodiscard]] Result<HostConfig> parse_host_config(std::string_view text, const std::string& file);
+
+// Where everything is; only tests say otherwise.
+struct Paths {
+  std::string etc_jit = "/etc/jit";
+  std::string var = "/var/lib/jit";
+  std::string run = "/run/jit";
+  std::string etc = "/etc";  // passwd, group, gshadow, pam.d
+};
+
+// One consistent reading of it all. Immutable: a reload makes another.
+struct HostView {
+  HostConfig config;
+  SigningKey* key = nullptr;       // lives as long as the daemon
+  std::string host_key;            // its fingerprint
+  Policy policy;
+  bool last_good = false;          // the files are bad: this is the policy that loaded last
+  std::string policy_error;        // why, with file, line and key
+  TrustSet trust;                  // approvers of this host; hosts holds its own key
+  std::vector<std::string> warnings;
+};
+
+// The pinned host name: jitd.toml's `host`, else the one written to VAR/host at the first start (from the kernel's node
+// name, never asked of the network).
+[[nodiscard]] Result<std::string> pinned_host(const HostConfig& config, const Paths& paths);
+
+// Reads the key, or makes it (0600, and .pub beside it) at the first start.
+[[nodiscard]] Result<std::shared_ptr<SigningKey>> host_key(const Paths& paths);
+
+// Loads config, trust and policy. A bad jitd.toml is an error on the first load and keeps `before` later; bad policy files give
+// the last good ones, kept whole in VAR/last-good; trust has no last-good.
+[[nodiscard]] Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, std::shared_ptr<SigningKey> key,
+                                                                const HostView* before);
+
+}  // namespace jit

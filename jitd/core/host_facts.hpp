@@ -1,0 +1,41 @@
+// What the engine must know of the host to make `effects`: ids of local names, who owns the commands, whether sudo is gated.
+// Read from files at each use, never cached across a change; fakes in tests.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "policy/document/effects.hpp"
+#include "policy/result.hpp"
+#include "policy/rules/policy.hpp"
+
+namespace jit {
+
+class HostFacts {
+ public:
+  virtual ~HostFacts() = default;
+  [[nodiscard]] virtual Result<std::uint32_t> gid_of(const std::string& group) const = 0;  // local groups only
+  [[nodiscard]] virtual Result<std::uint32_t> uid_of(const std::string& user) const = 0;   // local run-as accounts
+  [[nodiscard]] virtual bool local_member(const std::string& user, const std::string& group) const = 0;
+  // Names of the groups that share `gid` with a root-equivalent one, or that a sudoers rule names.
+  [[nodiscard]] virtual Result<bool> root_equivalent(const std::string& group, std::uint32_t gid) const = 0;
+  // Root-owned and not writable by others along the whole path.
+  [[nodiscard]] virtual Result<void> check_command(const Command& command) const = 0;
+  // pam_jit stands, proven, in sudo's and sudo-i's account and session stacks; and in enforce mode.
+  struct SudoStack {
+    bool account = false, session = false, enforce = false;
+    std::string problem;  // what doctor would say
+  };
+  [[nodiscard]] virtual SudoStack sudo_stack() const = 0;
+  // Only sudo-rs, only classic, or both are installed (effects/dropins.hpp).
+  [[nodiscard]] virtual SudoDialect dialect() const = 0;
+  // Memberships of ours now, so that they make nobody eligible: groups in which `held` has this user.
+  [[nodiscard]] virtual std::vector<std::string> given_groups(const std::string& user) const = 0;
+};
+
+// What this host would give for `role`: ids filled in, everything checked that depends on the host. The error says what to
+// do. A role with sudo lines needs an enforced gate on sudo that it opens (DESIGN 4).
+[[nodiscard]] Result<Effects> make_effects(const Policy& policy, const Role& role, const HostFacts& facts);
+
+}  // namespace jit

@@ -1,0 +1,41 @@
+// /etc/group and /etc/gshadow as texts: pure editing of member lists, unknown lines byte for byte.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/result.hpp"
+
+namespace jit {
+
+// One wish for the group file: `user` shall be a member of `group`, or not.
+struct MembershipEdit {
+  std::string group;
+  std::uint32_t gid = 0;  // must still be the group's gid: a renumbered group is left alone (CVE-2026-6970)
+  std::string user;
+  bool member = true;
+  bool operator==(const MembershipEdit&) const = default;
+};
+
+enum class EditResult : std::uint8_t { changed, already, no_group, other_gid, malformed };
+
+struct GroupEdits {
+  std::string group_text;    // the new /etc/group
+  std::string gshadow_text;  // the new /etc/gshadow (as it came when there is none)
+  std::vector<EditResult> results;  // one for each edit
+  bool group_changed = false;
+  bool gshadow_changed = false;
+};
+
+// Applies all edits in one pass. Only member lists change; comments, malformed lines, order, blank lines and a missing last
+// newline stay. The first line of a name is the group, as nss_files reads it. gshadow lines are kept in step where the
+// group has one. Errors: a name that could not stand in the file.
+[[nodiscard]] Result<GroupEdits> edit_groups(std::string_view group_text, std::string_view gshadow_text,
+                                             const std::vector<MembershipEdit>& edits);
+
+// Whether the first line of `group` lists `user`.
+[[nodiscard]] bool is_member(std::string_view group_text, std::string_view group, std::string_view user);
+
+}  // namespace jit

@@ -1,0 +1,48 @@
+// Group memberships on the host: the edit of group_file.hpp made durable under lckpwdf's lock.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "jitd/effects/group_file.hpp"
+#include "jitd/sys/files.hpp"
+#include "jitd/sys/spawn.hpp"
+
+namespace jit {
+
+// How long and how hard to try for /etc/.pwd.lock, which any user can hold with a stopped `passwd`.
+enum class LockEffort : std::uint8_t {
+  activation,  // one attempt; Errc::busy, the engine tries again for up to 5 s
+  end,         // 200 ms, then SIGCONT and SIGKILL to a stopped holder whose real uid is not 0, then without the lock
+};
+
+struct GroupChange {
+  std::vector<EditResult> results;
+  bool without_lock = false;  // an end had to write without it: check again soon
+  std::vector<std::string> notes;  // for the journal: a holder killed, gshadow missing, reserve used
+};
+
+class Groups {
+ public:
+  // `etc` is "/etc" but in tests. `reserve` is a preallocated file whose space is given up when the disk is full.
+  Groups(Files& files, Spawn& spawn, std::string etc, std::string reserve);
+
+  // All edits in one rewrite: lock, read again, gshadow first, then group, each fsync + rename, mode, owner and labels
+  // (extended attributes) kept, then name-service caches flushed (nscd -i group, sss_cache -G where they are there and
+  // running; never waited for longer than 1 s).
+  [[nodiscard]] Result<GroupChange> apply(const std::vector<MembershipEdit>& edits, LockEffort effort);
+
+  // The text of /etc/group now.
+  [[nodiscard]] Result<std::string> read_group() const;
+
+  // Makes the reserve file as large as group and gshadow together and a half, when it is not.
+  [[nodiscard]] Result<void> keep_reserve();
+
+ private:
+  Files& files_;
+  Spawn& spawn_;
+  std::string etc_, reserve_;
+};
+
+}  // namespace jit

@@ -1,0 +1,123 @@
+// /var/lib/jit/jit.db: documents, requests, grants, locks, revocations, audit and the clock mark. SQLite through SQLiteCpp,
+// whose exceptions stop here. WAL, synchronous=FULL, foreign_keys, STRICT tables, schema_version, 0600 under umask 077.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/digest.hpp"
+#include "policy/document/chain.hpp"
+#include "policy/document/kinds.hpp"
+#include "policy/result.hpp"
+
+namespace jit {
+
+// What came in or was made here, whole.
+struct StoredDocument {
+  Digest digest;
+  Kind kind = Kind::request;
+  std::string text;            // the file, all signatures merged
+  std::int64_t received = 0;   // seconds, wall
+  std::int64_t keep_until = 0; // digests are kept until all their times are past
+};
+
+enum class GrantState : std::uint8_t {
+  pending,     // a request or direct grant that waits for signatures
+  activating,  // durable, effects on their way
+  active,
+  ended,       // was active
+  refused,     // never was: denied, expired while pending, refused at activation
+};
+[[nodiscard]] std::string_view to_text(GrantState state);
+
+// A request or direct grant with its life. One row each; the id is that of its document.
+struct GrantRecord {
+  std::string id;
+  Digest digest;
+  bool direct = false;  // from a grant document, not a request
+  std::string user;
+  std::uint32_t uid = 0;
+  std::string role;
+  std::string reason;
+  std::string ticket;
+  std::vector<PersonRef> requesters;
+  Seconds duration{0};          // asked for; after activation: given
+  std::int64_t created = 0;
+  std::int64_t expires = 0;     // while pending
+  std::string effects;          // canonical text
+  GrantState state = GrantState::pending;
+  std::string why;              // of the state: "waiting for dba-leads (1 of 2)", "expired", "revoked by carol: ..."
+  std::int64_t activated = 0;   // wall seconds
+  std::int64_t not_after = 0;   // wall seconds; 0: no end fixed yet
+  std::string boot_id;          // of boot_deadline_ms
+  std::uint64_t boot_deadline_ms = 0;
+  std::int64_t ended = 0;
+  std::vector<std::string> facts_groups;  // facts at activation
+  std::vector<PersonRef> consents;        // by whose consent it was activated
+  std::string rule;                       // the rule that decided
+};
+
+struct LockRecord {
+  Digest digest;
+  std::vector<std::string> users, keys, approvers;
+  std::int64_t created = 0;
+  std::int64_t until = 0;  // 0: until lifted
+  bool lifted = false;
+};
+
+// A revocation that refuses what comes later: created before it (users, approvers, all) or by digest.
+struct RevocationRecord {
+  Digest digest;
+  std::int64_t created = 0;
+  std::vector<Digest> documents;
+  std::vector<std::string> users, approvers;
+  bool all = false;
+  std::string reason;
+  std::string by;  // person, for people
+};
+
+class Store {
+ public:
+  // Opens or makes the database; a newer schema than this release knows is refused; PRAGMA quick_check first.
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(const std::string& path);
+  virtual ~Store() = default;
+
+  // Everything between begin and commit is one transaction; the destructor of an uncommitted one rolls back.
+  class Transaction {
+   public:
+    virtual ~Transaction() = default;
+    [[nodiscard]] virtual Result<void> commit() = 0;
+  };
+  [[nodiscard]] virtual Result<std::unique_ptr<Transaction>> begin() = 0;
+
+  [[nodiscard]] virtual Result<void> put(const StoredDocument& document) = 0;  // insert or replace (merged signatures)
+  [[nodiscard]] virtual Result<std::optional<StoredDocument>> document(const Digest& digest) = 0;
+  // Documents whose reviews name this request.
+  [[nodiscard]] virtual Result<std::vector<StoredDocument>> reviews_of(const Digest& request) = 0;
+  [[nodiscard]] virtual Result<void> link_review(const Digest& request, const Digest& review) = 0;
+
+  [[nodiscard]] virtual Result<void> put(const GrantRecord& grant) = 0;
+  // All that are pending, activating or active, and those ended or refused since `since`.
+  [[nodiscard]] virtual Result<std::vector<GrantRecord>> grants(std::int64_t since) = 0;
+
+  [[nodiscard]] virtual Result<void> put(const LockRecord& lock) = 0;
+  [[nodiscard]] virtual Result<std::vector<LockRecord>> locks() = 0;
+  [[nodiscard]] virtual Result<void> put(const RevocationRecord& revocation) = 0;
+  [[nodiscard]] virtual Result<std::vector<RevocationRecord>> revocations() = 0;
+
+  [[nodiscard]] virtual Result<void> append(const ChainEntry& entry) = 0;
+  [[nodiscard]] virtual Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::optional<ChainEntry>> audit_head() = 0;
+
+  // Small values by name: the clock mark, the last start, confirmations.
+  [[nodiscard]] virtual Result<std::optional<std::string>> value(const std::string& name) = 0;
+  [[nodiscard]] virtual Result<void> set_value(const std::string& name, const std::string& value) = 0;
+
+  // Drops what is past `now`: documents by keep_until, ended grants and audit entries older than the retention.
+  [[nodiscard]] virtual Result<void> forget(std::int64_t now, Seconds retention) = 0;
+};
+
+}  // namespace jit

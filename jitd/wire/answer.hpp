@@ -1,0 +1,52 @@
+// One question, one answer: answer(board, query, clocks) serves jitd's check socket and, when jitd does not answer, pam_jit
+// itself. Pure, freestanding, bounded: no allocation, at most a few dozen reads of the board.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "jitd/wire/board.hpp"
+
+namespace jit::wire {
+
+enum class Phase : std::uint8_t { account = 1, session = 2, close = 3 };
+
+// What is asked. Texts are bounded by the codec; subject is fixed per service (DESIGN 6, pam_jit).
+struct Query {
+  Phase phase = Phase::account;
+  std::string_view service;
+  std::string_view subject;          // user name
+  bool has_uid = false;              // sudo, su: the real uid of the calling process is known
+  std::uint32_t uid = 0;
+  std::string_view target;
+  std::uint64_t started_ms = 0;      // boot-time clock at which the calling process started; 0: unknown
+};
+
+struct Clocks {
+  std::int64_t wall_ms = 0;      // since 1970
+  std::uint64_t boot_ms = 0;     // CLOCK_BOOTTIME
+};
+
+// Far apart in bits; compared to `allow` exactly, anything else denies (CVE-2023-42465).
+enum class Verdict : std::uint32_t {
+  allow = 0x5c96e1d3,      // every enforced gate that matches is open
+  not_gated = 0x93a81f6e,  // no gate matches service and subject, nor a live sudo entitlement: none of our business
+  observe = 0x2e7164b9,    // an observed gate is shut: would have been denied, let in
+  deny = 0xe14f9a24,       // an enforced gate is shut, or the grant of a session is gone
+  unknown = 0x18d3c75a,    // the board cannot answer (unreadable, a condition it cannot carry)
+};
+
+struct Answer {
+  Verdict verdict = Verdict::unknown;
+  char gate[64] = {};      // name of the gate that decided, NUL-terminated
+  char grant[17] = {};     // id of the grant that opened it
+  char message[512] = {};  // for the user: the gate's help, or what to do; NUL-terminated, clean
+  bool live_sudo = false;  // a live sudo entitlement of the subject is on the board
+};
+
+// Decides `query` from `board` as it reads now. Account: all gates that match service and subject must be open. A check of
+// sudo or sudo-i from a process that started before the last end of a sudo entitlement of that uid is denied. Session:
+// the same, so that a grant which ended in between refuses. Close: not_gated always.
+[[nodiscard]] Answer answer(const BoardView& board, const Query& query, const Clocks& clocks) noexcept;
+
+}  // namespace jit::wire

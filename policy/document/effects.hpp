@@ -1,0 +1,76 @@
+// `effects`: the canonical text of what a host would give, which approvers sign (sign what you see). No times, no ids, no
+// dialect of a tool. Lines in byte order, LF after each:
+//
+//   group NAME gid N
+//   opens GATE
+//   sudo as NAME uid N: PATH ARGS [FLAGS]       flags sorted: nopasswd record; no brackets when there are none
+//
+// Words are split by one space; inside a word bytes below 0x21, 0x7f and \ [ ] : , are \xHH. A last word "..." allows any
+// arguments (a literal one is \x2e..), no arguments means none. The path "ALL" is every command.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/result.hpp"
+#include "policy/time.hpp"
+
+namespace jit {
+
+// A command that a role allows: exactly these arguments, or any.
+struct Command {
+  std::string path;               // absolute, or "ALL"
+  std::vector<std::string> args;  // raw, unescaped
+  bool any_args = false;          // "..." stood last, after `args`
+  auto operator<=>(const Command&) const = default;
+};
+
+// Reads and writes "PATH ARGS": the form of policy's `commands` and of `effects`. Errors: relative path, "." or ".."
+// or "//" in the path, "..." not last, an empty word, "ALL" with arguments.
+[[nodiscard]] Result<Command> parse_command(std::string_view text);
+[[nodiscard]] std::string to_text(const Command& command);
+
+struct GroupEffect {
+  std::string group;
+  std::uint32_t gid = 0;
+  auto operator<=>(const GroupEffect&) const = default;
+};
+
+struct SudoEffect {
+  std::string as;
+  std::uint32_t uid = 0;
+  Command command;
+  bool nopasswd = false;
+  bool record = false;
+  auto operator<=>(const SudoEffect&) const = default;
+};
+
+struct Effects {
+  std::vector<GroupEffect> groups;
+  std::vector<std::string> opens;
+  std::vector<SudoEffect> sudo;
+  bool operator==(const Effects&) const = default;
+};
+
+// The canonical text (sorted, each line once) and its only reader; parse_effects refuses anything that to_text would not
+// have written, so text and value stand for each other one to one.
+[[nodiscard]] std::string to_text(const Effects& effects);
+[[nodiscard]] Result<Effects> parse_effects(std::string_view text);
+
+// Which sudo reads the drop-in. sudo-rs rejects NOTAFTER and ignores LOG_OUTPUT, and every installed sudo counts.
+enum class SudoDialect : std::uint8_t { classic, sudo_rs, both };
+
+// The sudoers lines of `effects.sudo` for one user, as `#uid`, one line each with a header comment line. Total: every
+// byte of a command is escaped (sudoers(5) "Special characters", globs and fnmatch classes included).
+//   classic: NOTAFTER=...Z always, LOG_INPUT: LOG_OUTPUT: where recorded
+//   sudo_rs: no NOTAFTER; a recorded rule is an error (not given)
+//   both:    unrecorded rules without NOTAFTER; recorded ones with it, so that sudo-rs cannot run them
+// Tags are written out both ways (PASSWD:/NOPASSWD:) so that nothing is inherited. Error: nothing to write, a recorded
+// rule under sudo_rs, or a byte that no sudoers file can carry (LF).
+[[nodiscard]] Result<std::string> to_sudoers(const Effects& effects, std::uint32_t uid, SudoDialect dialect,
+                                             WallTime not_after, std::string_view grant_id);
+
+}  // namespace jit

@@ -1,0 +1,61 @@
+// The decision: a pure function of policy, wish, facts and consents, with its reasons. No I/O, no clock, no logging.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "policy/document/kinds.hpp"
+#include "policy/rules/people.hpp"
+#include "policy/rules/policy.hpp"
+
+namespace jit {
+
+// What the host knows of the user at decision time.
+struct Facts {
+  std::string user;
+  std::uint32_t uid = 0;
+  std::set<std::string> groups;        // by name, without the memberships that we gave
+  std::vector<std::string> segments;   // of this host
+};
+
+struct Wish {
+  std::string role;
+  Seconds duration{0};  // 0: the smaller of 1 h and the role's maximum
+  std::string ticket;
+  bool direct = false;  // a direct grant: origin "grant"
+};
+
+// Far apart in bits, and compared to `approve` exactly: nothing that goes wrong turns into consent (CVE-2023-42465).
+enum class Verdict : std::uint32_t { deny = 0x2b5ce3a1, review = 0x6ad19c35, approve = 0xd14e3a6b };
+
+struct Need {  // one entry of `approvals`, with how far it is
+  std::string by;
+  unsigned count = 0;
+  unsigned have = 0;
+  std::vector<std::string> candidates;  // who may still sign, for people
+};
+
+struct Decision {
+  Verdict verdict = Verdict::deny;
+  Seconds duration{0};      // what would be granted: wish, role, rule and ceiling, the least
+  std::string rule;         // "rule 2 (office network)", empty when none matched
+  std::string message;      // the rule's own, for the user
+  std::vector<Need> needs;  // review: what is asked for
+  std::vector<std::string> reasons;  // why, a line each, for people and audit
+};
+
+inline constexpr Seconds kDefaultDuration = std::chrono::hours(1);
+
+// Judges a wish. `consents`: distinct persons whose approval counts (people.hpp). For a review rule the verdict is approve
+// when every approval is satisfied at once by different people (a matching, so no order of signers matters), else
+// review. A direct grant under a rule that approves by itself needs one consent of an approver of the role (or, for a
+// role without approvers, of a revoker), else it is denied. No role, not eligible, wrong segment, no matching rule: deny.
+[[nodiscard]] Decision decide(const Policy& policy, const Wish& wish, const Facts& facts,
+                              const std::vector<PersonRef>& consents, Seconds ceiling, WallTime now);
+
+// Whether `subject` covers this user.
+[[nodiscard]] bool covers(const Subject& subject, const Facts& facts);
+
+}  // namespace jit

@@ -1,0 +1,104 @@
+// The policy as data: what /etc/jit/policy.d says. Made by rules/load.hpp, judged by rules/decision.hpp.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/digest.hpp"
+#include "policy/document/effects.hpp"
+#include "policy/time.hpp"
+
+namespace jit {
+
+struct Place {  // where in the text a thing was said
+  std::string file;
+  unsigned line = 0;
+};
+
+// A user name, "@group", or "*" for everybody.
+struct Subject {
+  enum class Kind : std::uint8_t { user, group, everybody } kind = Kind::user;
+  std::string name;
+  bool operator==(const Subject&) const = default;
+};
+[[nodiscard]] std::string to_text(const Subject& subject);
+
+struct Person {
+  std::vector<std::string> users;
+  std::vector<std::string> principals;
+  Place place;
+};
+
+// When a rule matches: all that is set must hold. Unset: always.
+struct When {
+  std::vector<std::string> users;   // any of these
+  std::vector<std::string> groups;  // member of any of these (memberships of our own giving do not count)
+  std::optional<Seconds> duration;  // the wish is for at most this long
+  std::optional<std::string> ticket;  // ECMAScript regex that the whole ticket matches; no ticket: unknown
+  [[nodiscard]] bool always() const { return users.empty() && groups.empty() && !duration && !ticket; }
+};
+
+struct Approval {  // `count` different people out of the set `by`
+  std::string by;
+  unsigned count = 1;
+  bool operator==(const Approval&) const = default;
+};
+
+struct Rule {
+  enum class Then : std::uint8_t { approve, deny, review } then = Then::deny;
+  std::string name;
+  When when;
+  std::vector<Approval> approvals;  // review: all of them, by different people
+  std::optional<Seconds> limit_duration;
+  std::string message;  // for people who are denied
+  Place place;
+};
+
+struct SudoRule {
+  std::string as;
+  std::vector<Command> commands;
+  bool password = true;
+  bool record = false;
+};
+
+struct Role {
+  std::string name;
+  std::string description;
+  std::vector<Subject> eligible;
+  std::vector<std::string> segments;  // empty: all hosts
+  std::vector<std::string> groups;
+  std::vector<std::string> opens;
+  std::vector<SudoRule> sudo;
+  bool dangerous = false;
+  bool terminate_on_end = true;  // on_end; accepted, processes are not ended yet
+  Seconds max_duration{0};
+  std::vector<Rule> rules;
+  Place place;
+};
+
+struct Gate {
+  std::string name;
+  std::vector<std::string> services;
+  std::vector<Subject> users;
+  std::vector<Subject> except;
+  bool enforce = false;
+  std::string help;
+  Place place;
+};
+
+struct Policy {
+  std::map<std::string, Person> people;
+  std::map<std::string, std::vector<std::string>> approvers;  // set name to person or user names; "revokers" is reserved
+  std::map<std::string, Role> roles;
+  std::vector<Gate> gates;
+  Digest digest;                       // of names and texts of all files, in name order
+  std::vector<std::string> warnings;   // nothing that stops it: an approver set nobody uses, ...
+
+  [[nodiscard]] const Role* role(std::string_view name) const;
+  [[nodiscard]] const Gate* gate(std::string_view name) const;
+};
+
+}  // namespace jit
