@@ -1,6 +1,6 @@
-// Accounts. LocalAccounts reads /etc/passwd and /etc/group themselves, for what must not depend on a name service (gates'
-// exceptions, groups that we edit). Names from the network go through the helper process (server/helper.hpp), since NSS
-// can hang.
+// Accounts. LocalAccounts reads /etc/passwd and /etc/group themselves, for what must not depend on a name service
+// (gates' exceptions, groups that we edit). Names from the network go through the helper process (server/helper.hpp),
+// since NSS can hang.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct LocalGroup {
   std::vector<std::string> members;
 };
 
-// passwd(5) and group(5) as they stand; malformed lines are skipped. The first entry of a name or id wins, as in nss_files.
+// passwd(5) and group(5) as they stand; malformed lines are skipped. The first entry of a name or id wins, as in
+// nss_files.
 class LocalAccounts {
  public:
   [[nodiscard]] static LocalAccounts parse(std::string_view passwd, std::string_view group);

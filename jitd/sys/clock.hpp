@@ -8,8 +8,8 @@
 
 namespace jit {
 
-// One reading of both clocks. wall_ms: CLOCK_REALTIME, ms since 1970. boot_ms: CLOCK_BOOTTIME, ms since boot, counting
-// suspend.
+// One reading of both clocks. wall_ms: CLOCK_REALTIME, ms since 1970. boot_ms: CLOCK_BOOTTIME, ms since boot,
+// counting suspend.
 struct Instant {
   std::int64_t wall_ms = 0;
   std::uint64_t boot_ms = 0;
@@ -20,7 +20,7 @@ class Clock {
  public:
   virtual ~Clock() = default;
   [[nodiscard]] virtual Instant now() const noexcept = 0;
-  // /proc/sys/kernel/random/boot_id, 36 characters.
+  // /proc/sys/kernel/random/boot_id, 36 characters; empty when it cannot be read: then nothing can be given.
   [[nodiscard]] virtual const std::string& boot_id() const noexcept = 0;
 };
 

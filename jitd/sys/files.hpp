@@ -1,5 +1,6 @@
-// Files by descriptor: bounded reads, replacement by rename, preallocated records. Every open is O_CLOEXEC | O_NOFOLLOW,
-// and only regular files are read (a FIFO or a link where a file is expected is an error, never a hang: CVE-2024-22365).
+// Files by descriptor: bounded reads, replacement by rename, preallocated records. Every open is O_CLOEXEC |
+// O_NOFOLLOW, and only regular files are read (a FIFO or a link where a file is expected is an error, never a hang:
+// CVE-2024-22365).
 //
 // `Files` is the seam through which tests make any call fail, or kill us at it; the free functions are built on it.
 #pragma once
@@ -40,15 +41,29 @@ class Files {
 [[nodiscard]] Result<std::string> read_file_at(int dir, const std::string& name, std::size_t limit);
 [[nodiscard]] Result<std::string> read_fd(int fd, std::size_t limit, const std::string& shown_as);
 
-// How a file is to be: owner and mode set on the descriptor before the first byte of content is written.
+// Opens a regular file below `dir` with O_CLOEXEC | O_NOFOLLOW; anything else (FIFO, link, device) is an error, never
+// a hang.
+[[nodiscard]] Result<UniqueFd> open_regular(int dir, const std::string& name, int flags, const std::string& shown_as);
+
+// All of `data` at `offset`, whatever the number of writes it takes.
+[[nodiscard]] Result<void> write_at(Files& files, int fd, std::string_view data, off_t offset,
+                                    const std::string& shown_as);
+
+// How a file is to be: owner, mode and extended attributes are set on the descriptor before the first byte of content
+// is written, so umask has no say.
 struct FileMode {
   mode_t mode = 0600;
   uid_t uid = 0;
   gid_t gid = 0;
+  int attributes_of = -1;  // a descriptor whose extended attributes (SELinux label, ACL) are copied; -1: none
 };
 
-// Replaces DIR/NAME: O_EXCL temporary ".NAME.tmp" in the same directory, owner and mode, content, fsync, rename, fsync of the
-// directory. On failure the temporary is gone and the old file as it was.
+// Owner, mode and attributes of an open file; the descriptor must outlive the use of the result.
+[[nodiscard]] Result<FileMode> mode_of(int fd);
+
+// Replaces DIR/NAME: O_EXCL temporary ".NAME.tmp" in the same directory (whatever lay there under that name is
+// unlinked, never adopted), owner and mode, content, fsync, rename, fsync of the directory. On failure the temporary
+// is gone and the old file as it was; only when the last fsync fails is the new file in place, not yet durable.
 [[nodiscard]] Result<void> replace_file(Files& files, int dir, const std::string& name, std::string_view content,
                                         const FileMode& mode, bool durable = true);
 

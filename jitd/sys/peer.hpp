@@ -19,14 +19,16 @@ struct Peer {
   UniqueFd pidfd;                 // of the process that connected
 };
 
-// SO_PEERCRED, then a pidfd (SO_PEERPIDFD where the kernel has it, else pidfd_open), then /proc/PID/loginuid, then the pidfd
-// again: a peer that is gone by then is an error, never a default (CVE-2021-3560). uid 65534 (unmapped) is refused.
+// SO_PEERCRED, then a pidfd (SO_PEERPIDFD where the kernel has it, else pidfd_open), then /proc/PID/loginuid, then
+// the pidfd again: a peer that is gone by then is an error, never a default (CVE-2021-3560). uid 65534 (unmapped) is
+// refused.
 [[nodiscard]] Result<Peer> peer_of(int socket);
 
 // Uid of the socket's peer as a client sees its server; the client refuses any but 0.
 [[nodiscard]] Result<uid_t> server_uid(int socket);
 
-// Boot-time clock (ms) at which a process started, from /proc/PID/stat field 22, read behind the last ')' (CVE-2017-1000367).
+// Boot-time clock (ms) at which a process started, from /proc/PID/stat field 22, read behind the last ')'
+// (CVE-2017-1000367).
 [[nodiscard]] Result<std::uint64_t> started_ms(pid_t pid);
 
 }  // namespace jit

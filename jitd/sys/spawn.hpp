@@ -10,12 +10,14 @@
 namespace jit {
 
 struct SpawnRequest {
-  std::vector<std::string> argv;  // argv[0] is the absolute path
-  std::string input;              // to its standard input
+  std::vector<std::string> argv;             // argv[0] is the absolute path
+  std::string input;                         // its standard input, as a file; empty: /dev/null
   std::chrono::milliseconds deadline{5000};  // boot time; then SIGKILL and Errc::unavailable
   std::size_t max_output = 256 * 1024;       // each of stdout and stderr; more is cut
   std::vector<std::string> environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"};
-  bool keep_terminal = false;  // stdin and stderr are ours: for `ssh-keygen -Y sign`, which asks for PINs
+  // stderr and, unless there is `input`, stdin are ours, and so is the terminal: for `ssh-keygen -Y sign`, which asks
+  // for PINs. Without it the child is a session of its own, and the deadline kills all of its process group.
+  bool keep_terminal = false;
 };
 
 struct SpawnOutcome {
