@@ -22,6 +22,7 @@ struct StoredDocument {
   std::string text;            // the file, all signatures merged
   std::int64_t received = 0;   // seconds, wall
   std::int64_t keep_until = 0; // digests are kept until all their times are past
+  std::vector<std::string> void_keys;  // fingerprints of signers who were locked when their signature came: never count
 };
 
 enum class GrantState : std::uint8_t {
@@ -44,6 +45,7 @@ struct GrantRecord {
   std::string reason;
   std::string ticket;
   std::vector<PersonRef> requesters;
+  Seconds asked{0};             // what rules are judged by, as long as it lives; 0: an absolute end
   Seconds duration{0};          // asked for; after activation: given
   std::int64_t created = 0;
   std::int64_t expires = 0;     // while pending
@@ -66,6 +68,8 @@ struct LockRecord {
   std::int64_t created = 0;
   std::int64_t until = 0;  // 0: until lifted
   bool lifted = false;
+  std::string reason;
+  std::string by;  // persons, for people
 };
 
 // A revocation that refuses what comes later: created before it (users, approvers, all) or by digest.
@@ -76,7 +80,10 @@ struct RevocationRecord {
   std::vector<std::string> users, approvers;
   bool all = false;
   std::string reason;
-  std::string by;  // person, for people
+  std::string by;  // persons, for people
+  // What its signers could end when it came, fixed then: everything (a revoker), or these roles.
+  bool revoker = false;
+  std::vector<std::string> roles;
 };
 
 class Store {
@@ -103,6 +110,8 @@ class Store {
   // All that are pending, activating or active, and those ended or refused since `since`.
   [[nodiscard]] virtual Result<std::vector<GrantRecord>> grants(std::int64_t since) = 0;
 
+  [[nodiscard]] virtual Result<std::optional<GrantRecord>> grant(const Digest& digest) = 0;
+
   [[nodiscard]] virtual Result<void> put(const LockRecord& lock) = 0;
   [[nodiscard]] virtual Result<std::vector<LockRecord>> locks() = 0;
   [[nodiscard]] virtual Result<void> put(const RevocationRecord& revocation) = 0;
@@ -116,7 +125,9 @@ class Store {
   [[nodiscard]] virtual Result<std::optional<std::string>> value(const std::string& name) = 0;
   [[nodiscard]] virtual Result<void> set_value(const std::string& name, const std::string& value) = 0;
 
-  // Drops what is past `now`: documents by keep_until, ended grants and audit entries older than the retention.
+  // Drops what is past `now`: documents by keep_until (those of a grant that lives stay, and a lock's while it holds), their
+  // revocations and lifted locks, and ended grants and audit entries older than the retention (a grant stays as long as its
+  // document: that is what refuses a replay).
   [[nodiscard]] virtual Result<void> forget(std::int64_t now, Seconds retention) = 0;
 };
 
