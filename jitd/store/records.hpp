@@ -1,16 +1,21 @@
-// `held` and `ends`: what must be known without a database, by boot cleanup, `--expire`, recovery and package removal.
-// Preallocated files of 1 KiB text records, changed in place, fsynced before the effect. docs/PROTOCOL.md has the format:
+// `held` and `ends`: what must be known without a database, by boot cleanup, `--expire`, recovery and package
+// removal. Preallocated files of 1 KiB text records, changed in place, fsynced before the effect. docs/PROTOCOL.md
+// has the format:
 //
 //   held   1 GRANT GROUP GID USER UID STATE CRC32C         STATE + (we put it there) or - (taken away again)
 //   ends   1 GRANT DIGEST NOT_AFTER BOOT_ID BOOTTIME_MS STATE CRC32C      STATE active or ended:REASON
 //
-// Decimal numbers, names escaped as in `effects`, padded with spaces, LF last. A free record is all spaces. A bad CRC reads as
-// ended (ends) or as held (held): both are the safe side. No free record: no activation.
+// Decimal numbers (the CRC too; it covers all before the space in front of it), words escaped as in `effects`, padded
+// with spaces, LF last. A free record is all spaces and LF. A record whose CRC is bad but whose fields can still be
+// read counts as ended (ends) or as held (held): both are the safe side. One that cannot be read at all was torn
+// while it was first written, before its effect: nothing hangs on it. No free record: no activation.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "jitd/sys/files.hpp"
@@ -34,12 +39,12 @@ struct HeldRecord {
 
 struct EndRecord {
   std::string grant;
-  std::string digest;  // "sha256:..." of the document that gave it
+  std::string digest;          // "sha256:..." of the document that gave it
   std::int64_t not_after = 0;  // seconds, wall
   std::string boot_id;
-  std::uint64_t boot_ms = 0;   // boot-time deadline in that boot
+  std::uint64_t boot_ms = 0;  // boot-time deadline in that boot
   bool active = true;
-  std::string reason;          // of the end, one word: expired, released, revoked, ...
+  std::string reason;  // of the end, one word: expired, released, revoked, ...
   bool operator==(const EndRecord&) const = default;
 };
 
@@ -55,25 +60,34 @@ class RecordFile {
  public:
   struct Slot {
     std::size_t index = 0;
-    std::optional<Record> record;  // nullopt: torn
+    std::optional<Record> record;  // nullopt: torn beyond reading
+    bool torn = false;             // bad CRC; `record`, if any, is turned to the safe side
   };
 
-  // Opens or makes DIR/NAME (0600), preallocates. With `repair` false an absent file is an error.
-  [[nodiscard]] static Result<RecordFile> open(Files& files, const std::string& dir, const std::string& name);
+  // Opens DIR/NAME; with `make` also makes it (0600) and preallocates, else an absent file is Errc::not_found.
+  [[nodiscard]] static Result<RecordFile> open(Files& files, const std::string& dir, const std::string& name,
+                                               bool make = true);
 
   // Every record that is not free, read from the disk now. Torn ones come without a record.
   [[nodiscard]] Result<std::vector<Slot>> read() const;
   // Writes a record into a free slot (growing the file when there is none) and makes it durable. Returns the slot.
-  [[nodiscard]] Result<std::size_t> add(const Record& record);
+  [[nodiscard]] Result<std::size_t> add(const Record& record, bool durable = true);
   [[nodiscard]] Result<void> write(std::size_t index, const Record& record, bool durable = true);
-  [[nodiscard]] Result<void> clear(std::size_t index);  // free again
+  // Free again. Not made durable by itself: a record that was closed before means the same when it comes back.
+  [[nodiscard]] Result<void> clear(std::size_t index);
   // One fsync for several writes made with durable = false.
   [[nodiscard]] Result<void> sync();
   // Free slots without growing.
   [[nodiscard]] Result<std::size_t> free_slots() const;
 
  private:
-  Files* files_ = nullptr;
+  RecordFile(Files& files, UniqueFd fd, std::string path)
+      : files_(&files), fd_(std::move(fd)), path_(std::move(path)) {}
+  [[nodiscard]] Result<std::string> raw() const;
+  [[nodiscard]] Result<void> grow(std::size_t size);
+  [[nodiscard]] Result<void> put(std::size_t index, std::string_view bytes);
+
+  Files* files_;
   UniqueFd fd_;
   std::string path_;
 };
