@@ -2,6 +2,7 @@
 // install. Each is marked, so that only what we wrote is ever removed.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,21 +11,37 @@
 
 namespace jit {
 
-inline constexpr std::string_view kMark = "# jit-gate";  // ends every line of ours
+inline constexpr std::string_view kMark =
+    "# jit-gate";  // ends every line of ours; to libpam a comment like any other
 
 enum class GateMode : std::uint8_t { observe, enforce };
+[[nodiscard]] std::string_view name_of(GateMode mode);
 
-// The service file's text with our lines: account first of the account stack, session last; any marked lines that were
-// there are replaced. `services` goes into services=. Extra arguments (exempt=, timeout=) are kept from the old lines.
-[[nodiscard]] Result<std::string> with_lines(std::string_view text, GateMode mode, const std::vector<std::string>& services,
+// The service file's text with our lines: account first of the account stack, session last; any marked lines that
+// were there are replaced. `services` goes into services=. Extra arguments (exempt=, timeout=) are kept from the old
+// lines, unless `extra_args` gives them anew; a file without a line of ours starts with exempt=root timeout=500.
+// Errors: a pam_jit.so line without the mark; a file that leaves account or session to `other` (a line of ours alone
+// would replace that whole stack); what does not parse.
+[[nodiscard]] Result<std::string> with_lines(std::string_view text, GateMode mode,
+                                             const std::vector<std::string>& services,
                                              const std::vector<std::string>& extra_args);
-// Without any marked line.
+// Without any marked line. Text that does not parse comes back without the lines of which that can be told all the
+// same.
 [[nodiscard]] std::string without_lines(std::string_view text);
 
 // The same on a directory: replaced atomically, owner, mode and labels kept. Names are of files in `pam_dir`.
+// write_lines proves the stack that would come of it (gates/stack.hpp) and writes nothing where the proof fails.
 [[nodiscard]] Result<void> write_lines(const std::string& pam_dir, const std::string& service, GateMode mode,
-                                       const std::vector<std::string>& services, const std::vector<std::string>& extra_args);
+                                       const std::vector<std::string>& services,
+                                       const std::vector<std::string>& extra_args);
+// True when a line was taken out.
 [[nodiscard]] Result<bool> remove_lines(const std::string& pam_dir, const std::string& service);
+
+// A gate as an admin means it: the service and its twin (sudo and sudo-i, su and su-l). A service that another of
+// them reaches by include gets no lines of its own. Returns the files that now carry lines, or that carried some.
+[[nodiscard]] Result<std::vector<std::string>> set_gate(const std::string& pam_dir, const std::string& service,
+                                                        GateMode mode, const std::vector<std::string>& extra_args);
+[[nodiscard]] Result<std::vector<std::string>> remove_gate(const std::string& pam_dir, const std::string& service);
 
 // Every file with a line that names pam_jit.so, marked or not: "FILE:LINE".
 struct LineFound {
