@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "policy/result.hpp"
@@ -16,7 +17,7 @@ struct GateOnBoard {
   bool everybody = false;
   std::vector<std::string> users;   // resolved user names, when not everybody
   std::vector<std::string> except;  // resolved user names of local accounts
-  std::string help;
+  std::string help;                 // cut at 511 bytes
 };
 
 struct GrantOnBoard {
@@ -27,17 +28,19 @@ struct GrantOnBoard {
   std::uint64_t boot_deadline_ms = 0;
   std::vector<std::string> opens;  // gate names
   bool has_sudo = false;
-  bool live = true;
+  bool live = true;          // false: ended before; the end of a sudo entitlement then stands in sudo_ends
+  bool conditional = false;  // has a condition that only jitd can judge: the board alone never opens by it
 };
 
 struct BoardContent {
   std::vector<GateOnBoard> gates;
   std::vector<GrantOnBoard> grants;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> sudo_ends;  // uid, boot-time ms of the last end
-  std::string boot_id;  // 36 characters of /proc/sys/kernel/random/boot_id
+  std::string boot_id;                                             // 36 characters of /proc/sys/kernel/random/boot_id
 };
 
-// Errors: more than kMaxGates gates, an unknown gate in `opens`, an overlong name.
+// Errors (Errc::invalid): more than kMaxGates gates, a gate twice, an unknown gate in `opens`, a grant twice, an id
+// that is not 16 characters, an empty or overlong name, a boot id that is not 36 characters.
 [[nodiscard]] Result<std::string> make_board(const BoardContent& content);
 
 }  // namespace jit::wire

@@ -18,7 +18,7 @@ inline constexpr std::uint32_t kMagic = 0x3154494a;  // "JIT1"
 inline constexpr std::uint16_t kVersion = 1;         // readable one release back and forth
 inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::size_t kMaxFrame = 64 * 1024;
-inline constexpr std::size_t kMaxField = 0xffff - 4;
+inline constexpr std::size_t kMaxField = 0xffff - 4;  // of one field; the frame's own limit comes first
 
 inline constexpr const char* kCheckSocket = "/run/jit/check.sock";      // 0600, peers of uid 0
 inline constexpr const char* kControlSocket = "/run/jit/control.sock";  // 0666, the peer's credentials decide
@@ -58,6 +58,7 @@ struct VerbRule {
   std::string_view name;
 };
 
+// clang-format off
 // Every verb that control.sock takes. The dispatcher refuses what is not here.
 inline constexpr VerbRule kControlVerbs[] = {
     {Verb::status, Caller::anyone, "status"},   {Verb::roles, Caller::anyone, "roles"},
@@ -69,18 +70,20 @@ inline constexpr VerbRule kControlVerbs[] = {
     {Verb::observed, Caller::root, "observed"}, {Verb::health, Caller::root, "health"},
     {Verb::accept_clock, Caller::root, "accept_clock"}, {Verb::inspect, Caller::anyone, "inspect"},
 };
+// clang-format on
 
 // How a request came out; jitctl's exit codes (DESIGN 6). On the wire as u32.
 enum class Status : std::uint32_t { done = 0, failed = 1, usage = 2, pending = 3, unreachable = 4, refused = 5 };
 
 enum class FieldType : std::uint8_t { number, text, bytes };  // number: u64, 8 bytes
 
+// clang-format off
 // Fields by number. A tag keeps its meaning for ever; text is UTF-8, checked and escaped by whoever shows it. Fields that
 // may repeat in a frame are marked with *.
 enum class Tag : std::uint16_t {
   status = 1, message = 2,
   // check: query
-  phase = 16, service, subject, subject_uid, target, tty, rhost, pid, started,
+  phase = 16, service, subject, subject_uid, target, tty, rhost, pid, started, line_enforces,
   // check: answer
   verdict = 32, gate, grant,
   // documents, requests, grants
@@ -102,7 +105,8 @@ inline constexpr TagRule kTags[] = {
     {Tag::subject, FieldType::text, "subject"},       {Tag::subject_uid, FieldType::number, "subject_uid"},
     {Tag::target, FieldType::text, "target"},         {Tag::tty, FieldType::text, "tty"},
     {Tag::rhost, FieldType::text, "rhost"},           {Tag::pid, FieldType::number, "pid"},
-    {Tag::started, FieldType::number, "started"},     {Tag::verdict, FieldType::number, "verdict"},
+    {Tag::started, FieldType::number, "started"},     {Tag::line_enforces, FieldType::number, "line_enforces"},
+    {Tag::verdict, FieldType::number, "verdict"},
     {Tag::gate, FieldType::text, "gate"},             {Tag::grant, FieldType::text, "grant"},
     {Tag::id, FieldType::text, "id"},                 {Tag::digest, FieldType::text, "digest"},
     {Tag::kind, FieldType::text, "kind"},             {Tag::state, FieldType::text, "state"},
@@ -133,5 +137,6 @@ inline constexpr TagRule kTags[] = {
     {Tag::file, FieldType::text, "file"},             {Tag::yes, FieldType::number, "yes"},
     {Tag::on_end, FieldType::text, "on_end"},         {Tag::segment, FieldType::text, "segment"},
 };
+// clang-format on
 
 }  // namespace jit::wire

@@ -1,0 +1,141 @@
+#include "jitd/wire/answer.hpp"
+
+#include <bit>
+
+#include "jitd/wire/codec.hpp"
+
+namespace jit::wire {
+namespace {
+
+constexpr std::string_view kRunAgain = "A grant of yours ended while this command was waiting. Run it again.";
+constexpr std::string_view kNeedsGrant = "Access needs a grant that you do not hold now. Ask with: jitctl request";
+
+// What the grants of a subject come to, right now.
+struct Held {
+  std::uint64_t opens = 0;        // by grants that count
+  std::uint64_t conditional = 0;  // by grants that only jitd can judge
+  bool live_sudo = false;
+  std::uint64_t sudo_end_ms = 0;  // latest end, of those on the board, of a sudo entitlement; UINT64_MAX: unknown
+  char sudo_grant[17] = {};
+};
+
+bool in_force(const BoardGrant& grant, const Clocks& clocks) noexcept {
+  return grant.live && clocks.wall_ms < grant.not_after_ms && clocks.boot_ms < grant.boot_deadline_ms;
+}
+
+// When a grant that is not in force ended. UINT64_MAX: it is not known when.
+std::uint64_t ended_at(const BoardGrant& grant, const Clocks& clocks) noexcept {
+  if (grant.word == kEndedBefore) return 0;
+  if (!grant.live) {
+    const std::uint64_t at = std::uint64_t{grant.word} * 100;
+    return grant.word == 0 || at > clocks.boot_ms + 100 ? UINT64_MAX : at;
+  }
+  // Past by the wall clock alone: the clock was set, and there is no telling when.
+  return clocks.boot_ms >= grant.boot_deadline_ms ? grant.boot_deadline_ms : UINT64_MAX;
+}
+
+bool of_subject(const BoardGrant& grant, const Query& query) noexcept {
+  return !query.has_uid || grant.uid == query.uid;
+}
+
+bool weigh(const BoardView& board, const BoardSubject& subject, const Query& query, const Clocks& clocks,
+           Held& held) noexcept {
+  return board.grants_of(subject, [&](const BoardGrant& grant) noexcept {
+    if (!of_subject(grant, query)) return;
+    if (!in_force(grant, clocks)) {
+      if (!grant.has_sudo) return;
+      const std::uint64_t at = ended_at(grant, clocks);
+      if (at > held.sudo_end_ms) held.sudo_end_ms = at;
+      return;
+    }
+    if (grant.conditional) {
+      held.conditional |= grant.opens;
+      return;
+    }
+    held.opens |= grant.opens;
+    if (grant.has_sudo) {
+      held.live_sudo = true;
+      copy_text(held.sudo_grant, grant.id);
+    }
+  });
+}
+
+// Names the first gate of `gates` in the answer. False when it is unreadable.
+bool name_gate(const BoardView& board, std::uint64_t gates, Answer& out) noexcept {
+  const auto gate = board.gate(static_cast<std::uint32_t>(std::countr_zero(gates)));
+  if (!gate) return false;
+  copy_text(out.gate, gate->name);
+  copy_text(out.message, gate->help[0] != '\0' ? std::string_view(gate->help) : kNeedsGrant);
+  return true;
+}
+
+// The grant that opens a gate, and the one of several that ends last: they come in that order.
+bool name_opener(const BoardView& board, const BoardSubject& subject, std::uint64_t gates, const Query& query,
+                 const Clocks& clocks, Answer& out) noexcept {
+  const std::uint64_t first = std::uint64_t{1} << static_cast<unsigned>(std::countr_zero(gates));
+  return board.grants_of(subject, [&](const BoardGrant& grant) noexcept {
+    if (of_subject(grant, query) && in_force(grant, clocks) && !grant.conditional && (grant.opens & first) != 0)
+      copy_text(out.grant, grant.id);
+  });
+}
+
+Answer verdict(Verdict verdict, bool live_sudo) noexcept {
+  Answer out;
+  out.verdict = verdict;
+  out.live_sudo = live_sudo;
+  return out;
+}
+
+}  // namespace
+
+Answer answer(const BoardView& board, const Query& query, const Clocks& clocks) noexcept {
+  if (query.phase == Phase::close) return verdict(Verdict::not_gated, false);
+  if ((query.phase != Phase::account && query.phase != Phase::session) || query.service.empty() ||
+      query.subject.empty())
+    return {};
+  const bool sudo = is_sudo(query.service);
+  if (sudo && !query.has_uid) return {};
+
+  const auto gates = board.gates_of(query.service);
+  const auto subject = board.subject(query.subject);
+  if (!gates || !subject) return {};
+  Held held;
+  if (!weigh(board, *subject, query, clocks, held)) return {};
+
+  if (sudo) {
+    const auto last_end = board.last_sudo_end(query.uid);
+    if (!last_end) return {};
+    const std::uint64_t end = *last_end > held.sudo_end_ms ? *last_end : held.sudo_end_ms;
+    if (end > 0 && query.started_ms <= end) {
+      Answer out = verdict(Verdict::deny, held.live_sudo);
+      copy_text(out.message, kRunAgain);
+      return out;
+    }
+  }
+
+  const std::uint64_t matching = *gates & (board.everybodys() | subject->covered) & ~subject->excepted;
+  const std::uint64_t shut = matching & ~held.opens;
+  const std::uint64_t enforced = query.line_enforces ? shut & board.enforced() : 0;
+  // A gate that no grant could open is shut whatever jitd says of conditions.
+  if (const std::uint64_t surely = enforced & ~held.conditional; surely != 0) {
+    Answer out = verdict(Verdict::deny, held.live_sudo);
+    return name_gate(board, surely, out) ? out : Answer{};
+  }
+  if (enforced != 0) return verdict(Verdict::unknown, held.live_sudo);
+  if (shut != 0) {
+    Answer out = verdict(Verdict::observe, held.live_sudo);
+    return name_gate(board, shut, out) ? out : Answer{};
+  }
+  if (matching != 0) {
+    Answer out = verdict(Verdict::allow, held.live_sudo);
+    if (!name_gate(board, matching, out) || !name_opener(board, *subject, matching, query, clocks, out)) return {};
+    out.message[0] = '\0';
+    return out;
+  }
+  if (!sudo || !held.live_sudo) return verdict(Verdict::not_gated, held.live_sudo);
+  Answer out = verdict(Verdict::allow, true);
+  copy_text(out.grant, held.sudo_grant);
+  return out;
+}
+
+}  // namespace jit::wire
