@@ -1,5 +1,6 @@
-// /var/lib/jit/jit.db: documents, requests, grants, locks, revocations, audit and the clock mark. SQLite through SQLiteCpp,
-// whose exceptions stop here. WAL, synchronous=FULL, foreign_keys, STRICT tables, schema_version, 0600 under umask 077.
+// /var/lib/jit/jit.db: documents, requests, grants, locks, revocations, audit and the clock mark. SQLite through
+// SQLiteCpp, whose exceptions stop here. WAL, synchronous=FULL, foreign_keys, STRICT tables, schema_version, 0600
+// under umask 077.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +20,19 @@ namespace jit {
 struct StoredDocument {
   Digest digest;
   Kind kind = Kind::request;
-  std::string text;            // the file, all signatures merged
-  std::int64_t received = 0;   // seconds, wall
-  std::int64_t keep_until = 0; // digests are kept until all their times are past
-  std::vector<std::string> void_keys;  // fingerprints of signers who were locked when their signature came: never count
+  std::string text;             // the file, all signatures merged
+  std::int64_t received = 0;    // seconds, wall
+  std::int64_t keep_until = 0;  // digests are kept until all their times are past
+  std::vector<std::string>
+      void_keys;  // fingerprints of signers who were locked when their signature came: never count
 };
 
 enum class GrantState : std::uint8_t {
   pending,     // a request or direct grant that waits for signatures
   activating,  // durable, effects on their way
   active,
-  ended,       // was active
-  refused,     // never was: denied, expired while pending, refused at activation
+  ended,    // was active
+  refused,  // never was: denied, expired while pending, refused at activation
 };
 [[nodiscard]] std::string_view to_text(GrantState state);
 
@@ -45,16 +47,16 @@ struct GrantRecord {
   std::string reason;
   std::string ticket;
   std::vector<PersonRef> requesters;
-  Seconds asked{0};             // what rules are judged by, as long as it lives; 0: an absolute end
-  Seconds duration{0};          // asked for; after activation: given
+  Seconds asked{0};     // what rules are judged by, as long as it lives; 0: an absolute end
+  Seconds duration{0};  // asked for; after activation: given
   std::int64_t created = 0;
-  std::int64_t expires = 0;     // while pending
-  std::string effects;          // canonical text
+  std::int64_t expires = 0;  // while pending
+  std::string effects;       // canonical text
   GrantState state = GrantState::pending;
-  std::string why;              // of the state: "waiting for dba-leads (1 of 2)", "expired", "revoked by carol: ..."
-  std::int64_t activated = 0;   // wall seconds
-  std::int64_t not_after = 0;   // wall seconds; 0: no end fixed yet
-  std::string boot_id;          // of boot_deadline_ms
+  std::string why;             // of the state: "waiting for dba-leads (1 of 2)", "expired", "revoked by carol: ..."
+  std::int64_t activated = 0;  // wall seconds
+  std::int64_t not_after = 0;  // wall seconds; 0: no end fixed yet
+  std::string boot_id;         // of boot_deadline_ms
   std::uint64_t boot_deadline_ms = 0;
   std::int64_t ended = 0;
   std::vector<std::string> facts_groups;  // facts at activation
@@ -100,7 +102,8 @@ class Store {
   };
   [[nodiscard]] virtual Result<std::unique_ptr<Transaction>> begin() = 0;
 
-  [[nodiscard]] virtual Result<void> put(const StoredDocument& document) = 0;  // insert or replace (merged signatures)
+  [[nodiscard]] virtual Result<void> put(
+      const StoredDocument& document) = 0;  // insert or replace (merged signatures)
   [[nodiscard]] virtual Result<std::optional<StoredDocument>> document(const Digest& digest) = 0;
   // Documents whose reviews name this request.
   [[nodiscard]] virtual Result<std::vector<StoredDocument>> reviews_of(const Digest& request) = 0;
@@ -125,9 +128,9 @@ class Store {
   [[nodiscard]] virtual Result<std::optional<std::string>> value(const std::string& name) = 0;
   [[nodiscard]] virtual Result<void> set_value(const std::string& name, const std::string& value) = 0;
 
-  // Drops what is past `now`: documents by keep_until (those of a grant that lives stay, and a lock's while it holds), their
-  // revocations and lifted locks, and ended grants and audit entries older than the retention (a grant stays as long as its
-  // document: that is what refuses a replay).
+  // Drops what is past `now`: documents by keep_until (those of a grant that lives stay, and a lock's while it
+  // holds), their revocations and lifted locks, and ended grants and audit entries older than the retention (a grant
+  // stays as long as its document: that is what refuses a replay).
   [[nodiscard]] virtual Result<void> forget(std::int64_t now, Seconds retention) = 0;
 };
 

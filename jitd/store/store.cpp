@@ -1,0 +1,308 @@
+#include "jitd/store/store.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+
+#include "jitd/store/rows.hpp"
+#include "jitd/store/schema.hpp"
+#include "jitd/sys/fd.hpp"
+
+namespace jit {
+namespace {
+
+constexpr int kBusyMs = 2000;  // only `jitctl`-less tools (sqlite3, backups) ever hold the file besides us
+
+// What a call on the database throws, as our error: out of space and broken disks are the system's, not the caller's.
+Error as_error(const std::string& what, const SQLite::Exception& thrown) {
+  const bool busy = thrown.getErrorCode() == SQLITE_BUSY || thrown.getErrorCode() == SQLITE_LOCKED;
+  return {busy ? Errc::busy : Errc::system, what + ": " + thrown.what(), 0};
+}
+
+// A statement that is not reset holds its read transaction open.
+class Resetting {
+ public:
+  explicit Resetting(SQLite::Statement& statement) : statement_(statement) {}
+  Resetting(const Resetting&) = delete;
+  Resetting& operator=(const Resetting&) = delete;
+  ~Resetting() { statement_.tryReset(); }
+
+ private:
+  SQLite::Statement& statement_;
+};
+
+class SqliteStore final : public Store {
+ public:
+  explicit SqliteStore(std::unique_ptr<SQLite::Database> database) : database_(std::move(database)) {}
+
+  Result<std::unique_ptr<Transaction>> begin() override {
+    return guarded<std::unique_ptr<Transaction>>("the database does not begin a transaction", [this] {
+      return Result<std::unique_ptr<Transaction>>(std::make_unique<Open>(*database_));
+    });
+  }
+
+  Result<void> put(const StoredDocument& document) override {
+    // Not INSERT OR REPLACE: that would delete the row first, and with it the links of reviews.
+    return write("INSERT INTO documents (" + std::string(rows::kDocumentColumns) +
+                     ") VALUES (?,?,?,?,?,?) ON CONFLICT (digest) DO UPDATE SET text = excluded.text, "
+                     "keep_until = excluded.keep_until, void_keys = excluded.void_keys",
+                 document);
+  }
+
+  Result<std::optional<StoredDocument>> document(const Digest& digest) override {
+    return one<StoredDocument>(select(rows::kDocumentColumns, "documents WHERE digest = ?"), &digest);
+  }
+
+  Result<std::vector<StoredDocument>> reviews_of(const Digest& request) override {
+    return all<StoredDocument>(select(rows::kDocumentColumns,
+                                      "documents WHERE digest IN (SELECT review FROM reviews WHERE request = ?) "
+                                      "ORDER BY received, digest"),
+                               [&](SQLite::Statement& statement) { rows::bind(statement, 1, request); });
+  }
+
+  Result<void> link_review(const Digest& request, const Digest& review) override {
+    return run("INSERT OR IGNORE INTO reviews (request, review) VALUES (?, ?)", [&](SQLite::Statement& statement) {
+      rows::bind(statement, 1, request);
+      rows::bind(statement, 2, review);
+    });
+  }
+
+  Result<void> put(const GrantRecord& grant) override {
+    return write("INSERT OR REPLACE INTO grants (" + std::string(rows::kGrantColumns) +
+                     ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                 grant);
+  }
+
+  Result<std::vector<GrantRecord>> grants(std::int64_t since) override {
+    return all<GrantRecord>(select(rows::kGrantColumns,
+                                   "grants WHERE state IN ('pending', 'activating', 'active') OR ended >= ? "
+                                   "ORDER BY created, id"),
+                            [&](SQLite::Statement& statement) { statement.bind(1, since); });
+  }
+
+  Result<std::optional<GrantRecord>> grant(const Digest& digest) override {
+    return one<GrantRecord>(select(rows::kGrantColumns, "grants WHERE digest = ?"), &digest);
+  }
+
+  Result<void> put(const LockRecord& lock) override {
+    return write("INSERT OR REPLACE INTO locks (" + std::string(rows::kLockColumns) + ") VALUES (?,?,?,?,?,?,?,?,?)",
+                 lock);
+  }
+
+  Result<std::vector<LockRecord>> locks() override {
+    return all<LockRecord>(select(rows::kLockColumns, "locks ORDER BY created, digest"));
+  }
+
+  Result<void> put(const RevocationRecord& revocation) override {
+    return write("INSERT OR REPLACE INTO revocations (" + std::string(rows::kRevocationColumns) +
+                     ") VALUES (?,?,?,?,?,?,?,?,?,?)",
+                 revocation);
+  }
+
+  Result<std::vector<RevocationRecord>> revocations() override {
+    return all<RevocationRecord>(select(rows::kRevocationColumns, "revocations ORDER BY created, digest"));
+  }
+
+  Result<void> append(const ChainEntry& entry) override {
+    // INSERT alone: an entry that is there is never written over.
+    return write("INSERT INTO audit (" + std::string(rows::kAuditColumns) + ") VALUES (?,?,?,?,?,?)", entry);
+  }
+
+  Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) override {
+    return all<ChainEntry>(select(rows::kAuditColumns, "audit WHERE sequence >= ? ORDER BY sequence LIMIT ?"),
+                           [&](SQLite::Statement& statement) {
+                             constexpr std::uint64_t most = INT64_MAX;
+                             statement.bind(1, static_cast<std::int64_t>(std::min(from, most)));
+                             statement.bind(2, static_cast<std::int64_t>(std::min<std::uint64_t>(limit, most)));
+                           });
+  }
+
+  Result<std::optional<ChainEntry>> audit_head() override {
+    return one<ChainEntry>(select(rows::kAuditColumns, "audit ORDER BY sequence DESC LIMIT 1"), nullptr);
+  }
+
+  Result<std::optional<std::string>> value(const std::string& name) override {
+    return guarded<std::optional<std::string>>("the database does not read", [&] {
+      SQLite::Statement& statement = prepared("SELECT value FROM \"values\" WHERE name = ?");
+      statement.bind(1, name);
+      const Resetting resetting(statement);
+      std::optional<std::string> found;
+      if (statement.executeStep()) found = statement.getColumn(0).getString();
+      return Result<std::optional<std::string>>(std::move(found));
+    });
+  }
+
+  Result<void> set_value(const std::string& name, const std::string& value) override {
+    return run("INSERT OR REPLACE INTO \"values\" (name, value) VALUES (?, ?)", [&](SQLite::Statement& statement) {
+      statement.bind(1, name);
+      statement.bind(2, value);
+    });
+  }
+
+  Result<void> forget(std::int64_t now, Seconds retention) override;
+
+ private:
+  class Open final : public Transaction {
+   public:
+    explicit Open(SQLite::Database& database) : transaction_(database, SQLite::TransactionBehavior::IMMEDIATE) {}
+    Result<void> commit() override {
+      try {
+        transaction_.commit();
+        return {};
+      } catch (const SQLite::Exception& thrown) {
+        return tl::unexpected<Error>(as_error("the database does not commit", thrown));
+      }
+    }
+
+   private:
+    SQLite::Transaction transaction_;
+  };
+
+  template <class T, class Call>
+  static Result<T> guarded(const char* what, Call call) {
+    try {
+      return call();
+    } catch (const SQLite::Exception& thrown) {
+      return tl::unexpected<Error>(as_error(what, thrown));
+    }
+  }
+
+  static std::string select(const char* columns, const char* rest) {
+    return "SELECT " + std::string(columns) + " FROM " + rest;
+  }
+
+  // A statement compiled once and kept, reset and without bindings.
+  SQLite::Statement& prepared(const std::string& sql) {
+    auto found = statements_.find(sql);
+    if (found == statements_.end()) {
+      found = statements_.emplace(sql, std::make_unique<SQLite::Statement>(*database_, sql)).first;
+    }
+    found->second->tryReset();
+    found->second->clearBindings();
+    return *found->second;
+  }
+
+  template <class Bind>
+  Result<void> run(const std::string& sql, Bind bind) {
+    return guarded<void>("the database does not write", [&]() -> Result<void> {
+      SQLite::Statement& statement = prepared(sql);
+      bind(statement);
+      const Resetting resetting(statement);
+      statement.exec();
+      return {};
+    });
+  }
+
+  template <class Record>
+  Result<void> write(const std::string& sql, const Record& record) {
+    return run(sql, [&](SQLite::Statement& statement) { rows::bind(statement, record); });
+  }
+
+  template <class Record, class Bind>
+  Result<std::vector<Record>> all(const std::string& sql, Bind bind) {
+    return guarded<std::vector<Record>>("the database does not read", [&]() -> Result<std::vector<Record>> {
+      SQLite::Statement& statement = prepared(sql);
+      bind(statement);
+      std::vector<Record> records;
+      Result<Record> row;
+      const Resetting resetting(statement);
+      while (statement.executeStep()) {
+        rows::read(statement, row);
+        if (!row) return tl::unexpected<Error>(row.error());
+        records.push_back(std::move(*row));
+      }
+      return records;
+    });
+  }
+
+  template <class Record>
+  Result<std::vector<Record>> all(const std::string& sql) {
+    return all<Record>(sql, [](SQLite::Statement&) {});
+  }
+
+  template <class Record>
+  Result<std::optional<Record>> one(const std::string& sql, const Digest* digest) {
+    Result<std::vector<Record>> found = all<Record>(sql, [&](SQLite::Statement& statement) {
+      if (digest != nullptr) rows::bind(statement, 1, *digest);
+    });
+    if (!found) return tl::unexpected<Error>(found.error());
+    if (found->empty()) return std::optional<Record>();
+    return std::optional<Record>(std::move(found->front()));
+  }
+
+  std::unique_ptr<SQLite::Database> database_;
+  std::map<std::string, std::unique_ptr<SQLite::Statement>> statements_;
+};
+
+// What keeps a row: a document its times and a life, a lock or a revocation that stands on it; a grant its document.
+constexpr const char* kForget[] = {
+    "DELETE FROM locks WHERE (lifted = 1 OR (until > 0 AND until < ?1)) AND NOT EXISTS "
+    "(SELECT 1 FROM documents d WHERE d.digest = locks.digest AND d.keep_until >= ?1)",
+    "DELETE FROM revocations WHERE NOT EXISTS "
+    "(SELECT 1 FROM documents d WHERE d.digest = revocations.digest AND d.keep_until >= ?1)",
+    "DELETE FROM documents WHERE keep_until < ?1"
+    " AND digest NOT IN (SELECT digest FROM grants WHERE state IN ('pending', 'activating', 'active'))"
+    " AND digest NOT IN (SELECT r.review FROM reviews r JOIN grants g ON g.digest = r.request"
+    "                    WHERE g.state IN ('pending', 'activating', 'active'))"
+    " AND digest NOT IN (SELECT digest FROM locks)",
+    "DELETE FROM grants WHERE state IN ('ended', 'refused') AND ended < ?2"
+    " AND digest NOT IN (SELECT digest FROM documents)",
+    // From the front alone, whatever the clock said in between: the chain keeps no hole.
+    "DELETE FROM audit WHERE sequence < (SELECT min(sequence) FROM audit WHERE time >= ?2)",
+};
+
+Result<void> SqliteStore::forget(std::int64_t now, Seconds retention) {
+  Result<std::unique_ptr<Transaction>> transaction = begin();
+  if (!transaction) return tl::unexpected<Error>(transaction.error());
+  for (const char* sql : kForget) {
+    Result<void> done = run(sql, [&](SQLite::Statement& statement) {
+      statement.bind(1, now);
+      if (statement.getBindParameterCount() > 1)
+        statement.bind(2, now - static_cast<std::int64_t>(retention.count()));
+    });
+    if (!done) return done;
+  }
+  return (*transaction)->commit();
+}
+
+// The file with its mode before SQLite writes a byte; the -wal and -shm files take their mode from it.
+Result<void> make_private(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600));
+  if (!file) return fail_errno(errno, path);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return fail_errno(errno, path);
+  if (!S_ISREG(status.st_mode)) return fail(Errc::invalid, path + " is not a regular file");
+  if (::fchmod(file.get(), 0600) != 0) return fail_errno(errno, path);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
+  if (path != ":memory:") {
+    if (Result<void> made = make_private(path); !made) return tl::unexpected<Error>(made.error());
+  }
+  try {
+    auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyMs);
+    const std::string health = database->execAndGet("PRAGMA quick_check(1)").getString();
+    if (health != "ok") {
+      return fail(Errc::invalid,
+                  path + " is damaged (" + health + "): put it aside and start again; nothing is granted without it");
+    }
+    database->exec("PRAGMA journal_mode = WAL");
+    database->exec("PRAGMA synchronous = FULL");
+    database->exec("PRAGMA foreign_keys = ON");
+    database->exec("PRAGMA trusted_schema = OFF");
+    if (Result<void> schema = prepare_schema(*database); !schema) return within(path, schema.error());
+    return std::make_unique<SqliteStore>(std::move(database));
+  } catch (const SQLite::Exception& thrown) {
+    return tl::unexpected<Error>(as_error(path, thrown));
+  }
+}
+
+}  // namespace jit
