@@ -16,8 +16,8 @@ namespace jit {
 struct Facts {
   std::string user;
   std::uint32_t uid = 0;
-  std::set<std::string> groups;        // by name, without the memberships that we gave
-  std::vector<std::string> segments;   // of this host
+  std::set<std::string> groups;       // by name, without the memberships that we gave
+  std::vector<std::string> segments;  // of this host
 };
 
 struct Wish {
@@ -39,19 +39,20 @@ struct Need {  // one entry of `approvals`, with how far it is
 
 struct Decision {
   Verdict verdict = Verdict::deny;
-  Seconds duration{0};      // what would be granted: wish, role, rule and ceiling, the least
-  std::string rule;         // "rule 2 (office network)", empty when none matched
-  std::string message;      // the rule's own, for the user
-  std::vector<Need> needs;  // review: what is asked for
+  Seconds duration{0};               // what would be granted: wish, role, rule and ceiling, the least
+  std::string rule;                  // "rule 2 (office network)", empty when none matched
+  std::string message;               // the rule's own, for the user
+  std::vector<Need> needs;           // review: what is asked for
   std::vector<std::string> reasons;  // why, a line each, for people and audit
 };
 
 inline constexpr Seconds kDefaultDuration = std::chrono::hours(1);
 
-// Judges a wish. `consents`: distinct persons whose approval counts (people.hpp). For a review rule the verdict is approve
-// when every approval is satisfied at once by different people (a matching, so no order of signers matters), else
-// review. A direct grant under a rule that approves by itself needs one consent of an approver of the role (or, for a
-// role without approvers, of a revoker), else it is denied. No role, not eligible, wrong segment, no matching rule: deny.
+// Judges a wish. `consents`: distinct persons whose approval counts (people.hpp). For a review rule the verdict is
+// approve when every approval is satisfied at once by different people (a matching, so no order of signers matters),
+// else review. A direct grant under a rule that approves by itself needs one consent of an approver of the role (or,
+// for a role without approvers, of a revoker), else it is denied. No role, not eligible, wrong segment, no matching
+// rule: deny.
 [[nodiscard]] Decision decide(const Policy& policy, const Wish& wish, const Facts& facts,
                               const std::vector<PersonRef>& consents, Seconds ceiling, WallTime now);
 

@@ -17,17 +17,21 @@ struct PolicyText {
 
 inline constexpr std::size_t kMaxPolicyFile = 1024 * 1024;
 
-// Files in name order. Errors name file, line and key, for example
+// Files in name order, whatever order they come in. Errors name file, line and key, for example
 //   /etc/jit/policy.d/10-dba.toml:12: roles.dba.rules[1].escalate: this release cannot enforce it yet; remove the key
-// Unknown keys, wrong types, a second definition of a role (naming both), a role without max_duration here or in
-// [defaults], an unknown set, gate or person, a count that the set cannot reach, a user or principal under two people,
-// a group named in `except` that a role gives, sudo as root with ALL, a shell, an editor, a pager or an interpreter, or
-// a root-equivalent group by name, or opens = ["sudo"]-gates without `dangerous = true` are errors.
-[[nodiscard]] Result<Policy> load_policy(std::vector<PolicyText> files);
+// (rules[1] is the first). Unknown keys, wrong types, a second definition of a role, person, set or gate (naming
+// both), a role without max_duration here or in [defaults], an unknown set or gate, counts that the sets cannot reach
+// with different people, a user or principal under two people, a group named in `except` that a role gives, and
+// without `dangerous = true` a root-equivalent group by name or command as root are errors. What opening a gate on
+// sudo amounts to depends on the host's sudoers, and is asked at activation. The error is the first one with the
+// number of others; `all` gets each of them.
+[[nodiscard]] Result<Policy> load_policy(std::vector<PolicyText> files, std::vector<std::string>* all = nullptr);
 
-// Root-equivalent by name (DESIGN 4): root, sudo, wheel, adm, disk, shadow, docker, lxd, libvirt, kvm, systemd-journal.
+// Root-equivalent by name: root, sudo, wheel, adm, disk, shadow, docker, lxd, libvirt, kvm, systemd-journal.
 [[nodiscard]] bool root_equivalent_group(std::string_view name);
-// Root-equivalent when run as root: ALL, any-argument shells, editors, pagers, interpreters, by the path's last name.
+// Root-equivalent when run as root, by the path's last name (versions and variants alike: python3.11, vim.basic):
+// ALL, shells, editors, pagers and interpreters with any arguments; programs that run others or write what they are
+// told (env, find, tar, systemctl ...) with "..." only.
 [[nodiscard]] bool root_equivalent_command(const Command& command);
 
 }  // namespace jit

@@ -17,8 +17,9 @@ namespace jit {
 // The person of a user: the one of [people] that lists the user, else the user itself.
 [[nodiscard]] PersonRef person_of_user(const Policy& policy, std::string_view user);
 
-// The person of a principal in a trust file: the one of [people] that lists it, else the person of the user with exactly
-// that whole name; nullopt (nobody) when [people] has an entry of that name that lists neither. Nothing is stripped.
+// The person of a principal in a trust file: the one of [people] that lists it, else the person of the user with
+// exactly that whole name; nullopt (nobody) when [people] has an entry of that name that lists neither. Nothing is
+// stripped.
 [[nodiscard]] std::optional<PersonRef> person_of_principal(const Policy& policy, std::string_view principal);
 
 // The person that an approver set names: the entry of [people] of that name, else the person of that user.
@@ -30,25 +31,31 @@ namespace jit {
 // What is locked now: signed locks in force.
 struct Locks {
   std::set<std::string> users;
-  std::set<std::string> keys;          // fingerprints
-  std::set<std::string> approvers;     // names as person_of_name reads them
+  std::set<std::string> keys;       // fingerprints
+  std::set<std::string> approvers;  // names as person_of_name reads them
 };
 
-// The persons whose consent counts now: every signer whose key still stands in `trust` (for `kind`'s file) under the same
-// principal, within its validity at `now`, not void, not locked, and not one of `excluded` (the people behind a
+// The persons whose consent counts now: every signer whose key still stands in `trust` (for `kind`'s file) under the
+// same principal, within its validity at `now`, not void, not locked, and not one of `excluded` (the people behind a
 // request). `refused` gets a line for people on each signature that does not count.
 [[nodiscard]] std::vector<PersonRef> counting_persons(const Policy& policy, const TrustSet& trust, Kind kind,
                                                       const std::vector<Signer>& signers, const Locks& locks,
                                                       const std::vector<PersonRef>& excluded, WallTime now,
                                                       std::vector<std::string>* refused);
 
-// True when `a` and `b` are one person under today's [people], although they may have been recorded under yesterday's.
+// True when `a` and `b` are one person under today's [people], although they may have been recorded under
+// yesterday's.
 [[nodiscard]] bool same_person(const Policy& policy, const PersonRef& a, const PersonRef& b);
 
-// The persons who may approve a role: everyone in a `by` of its rules. Revokers: the reserved set, or (for locks) without
-// that set every approver.
+// The persons of an approver set; nobody for a set that there is not.
+[[nodiscard]] std::set<PersonRef> persons_of_set(const Policy& policy, const std::string& set);
+// The persons who may approve a role: everyone in a `by` of its rules.
 [[nodiscard]] std::set<PersonRef> approvers_of(const Policy& policy, const Role& role);
+// The reserved set [approvers] revokers, which may revoke anything.
 [[nodiscard]] std::set<PersonRef> revokers(const Policy& policy);
+// The approvers of any role.
 [[nodiscard]] std::set<PersonRef> all_approvers(const Policy& policy);
+// Who may lock and unlock: the revokers, or without that set every approver.
+[[nodiscard]] std::set<PersonRef> lockers(const Policy& policy);
 
 }  // namespace jit

@@ -34,10 +34,10 @@ struct Person {
 
 // When a rule matches: all that is set must hold. Unset: always.
 struct When {
-  std::vector<std::string> users;   // any of these
-  std::vector<std::string> groups;  // member of any of these (memberships of our own giving do not count)
-  std::optional<Seconds> duration;  // the wish is for at most this long
-  std::optional<std::string> ticket;  // ECMAScript regex that the whole ticket matches; no ticket: unknown
+  std::vector<std::string> users;     // any of these
+  std::vector<std::string> groups;    // member of any of these (memberships of our own giving do not count)
+  std::optional<Seconds> duration;    // the wish is for at most this long
+  std::optional<std::string> ticket;  // rules/pattern.hpp, matches the whole ticket; no ticket: unknown
   [[nodiscard]] bool always() const { return users.empty() && groups.empty() && !duration && !ticket; }
 };
 
@@ -48,7 +48,8 @@ struct Approval {  // `count` different people out of the set `by`
 };
 
 struct Rule {
-  enum class Then : std::uint8_t { approve, deny, review } then = Then::deny;
+  // Far apart in bits, like Verdict: a value that is none of these denies.
+  enum class Then : std::uint32_t { deny = 0x5b3a94c6, review = 0xa8d6732d, approve = 0x36c15ae9 } then = Then::deny;
   std::string name;
   When when;
   std::vector<Approval> approvals;  // review: all of them, by different people
@@ -91,11 +92,12 @@ struct Gate {
 
 struct Policy {
   std::map<std::string, Person> people;
-  std::map<std::string, std::vector<std::string>> approvers;  // set name to person or user names; "revokers" is reserved
+  std::map<std::string, std::vector<std::string>>
+      approvers;  // set name to person or user names; "revokers" is reserved
   std::map<std::string, Role> roles;
   std::vector<Gate> gates;
-  Digest digest;                       // of names and texts of all files, in name order
-  std::vector<std::string> warnings;   // nothing that stops it: an approver set nobody uses, ...
+  Digest digest;                      // of names and texts of all files, in name order
+  std::vector<std::string> warnings;  // nothing that stops it: an approver set nobody uses, ...
 
   [[nodiscard]] const Role* role(std::string_view name) const;
   [[nodiscard]] const Gate* gate(std::string_view name) const;

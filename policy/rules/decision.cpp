@@ -1,0 +1,173 @@
+#include "policy/rules/decision.hpp"
+
+#include <algorithm>
+
+#include "policy/rules/matching.hpp"
+#include "policy/rules/pattern.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+// Three-valued: what is not known counts as true in a deny rule and as false in every other.
+enum class Truth : std::uint8_t { no, unknown, yes };
+
+Truth both(Truth a, Truth b) {
+  return std::min(a, b);
+}
+
+Truth ticket_matches(const std::string& pattern, const std::string& ticket) {
+  if (ticket.empty()) return Truth::unknown;
+  const Result<Pattern> parsed = Pattern::parse(pattern);
+  if (!parsed) return Truth::unknown;
+  return parsed->matches(ticket) ? Truth::yes : Truth::no;
+}
+
+Truth holds(const When& when, const Wish& wish, const Facts& facts, Seconds asked) {
+  Truth result = Truth::yes;
+  if (!when.users.empty()) {
+    const bool named = std::find(when.users.begin(), when.users.end(), facts.user) != when.users.end();
+    result = both(result, named ? Truth::yes : Truth::no);
+  }
+  if (!when.groups.empty()) {
+    const bool member = std::any_of(when.groups.begin(), when.groups.end(),
+                                    [&](const std::string& group) { return facts.groups.contains(group); });
+    result = both(result, member ? Truth::yes : Truth::no);
+  }
+  if (when.duration) result = both(result, asked <= *when.duration ? Truth::yes : Truth::no);
+  if (when.ticket) result = both(result, ticket_matches(*when.ticket, wish.ticket));
+  return result;
+}
+
+std::string rule_text(const Role& role, std::size_t index) {
+  const std::string& name = role.rules[index].name;
+  return "rule " + std::to_string(index + 1) + (name.empty() ? "" : " (" + name + ")");
+}
+
+std::string names_of(const std::vector<PersonRef>& persons) {
+  std::vector<std::string> names;
+  for (const PersonRef& person : persons) names.push_back(shown(person.name, 256));
+  return joined(names);
+}
+
+Decision denied(std::string why) {
+  Decision decision;
+  decision.reasons.push_back(std::move(why));
+  return decision;
+}
+
+// Consents that may count: each person once, under today's name, and never the user who would be given the role.
+std::vector<PersonRef> counted(const Policy& policy, const std::vector<PersonRef>& consents, const Facts& facts) {
+  const PersonRef user = person_of_user(policy, facts.user);
+  std::set<PersonRef> result;
+  for (const PersonRef& person : consents) {
+    if (same_person(policy, person, user)) continue;
+    const bool listed = person.listed && policy.people.contains(person.name);
+    result.insert(listed ? person : person_of_user(policy, person.name));
+  }
+  return {result.begin(), result.end()};
+}
+
+void judge_approve(const Policy& policy, const Role& role, const Wish& wish, const std::vector<PersonRef>& consents,
+                   Decision& decision) {
+  if (!wish.direct) {
+    decision.verdict = Verdict::approve;
+    decision.reasons.push_back(decision.rule + " approves by itself");
+    return;
+  }
+  const std::set<PersonRef> approvers = approvers_of(policy, role);
+  const std::set<PersonRef> entitled = approvers.empty() ? revokers(policy) : approvers;
+  for (const PersonRef& person : consents) {
+    if (!entitled.contains(person)) continue;
+    decision.verdict = Verdict::approve;
+    decision.reasons.push_back("a direct grant signed by " + shown(person.name, 256) +
+                               (approvers.empty() ? ", a revoker" : ", an approver of the role"));
+    return;
+  }
+  decision.reasons.push_back(approvers.empty()
+                                 ? "a direct grant of a role without approvers needs the signature of a revoker"
+                                 : "a direct grant needs the signature of an approver of the role");
+}
+
+void judge_review(const Policy& policy, const Rule& rule, const std::vector<PersonRef>& consents, const Facts& facts,
+                  Decision& decision) {
+  const Matching best = match(policy, rule.approvals, consents);
+  const PersonRef user = person_of_user(policy, facts.user);
+  for (std::size_t i = 0; i < rule.approvals.size(); ++i) {
+    const Approval& approval = rule.approvals[i];
+    Need need{approval.by, approval.count, best.have[i], {}};
+    for (const PersonRef& person : persons_of_set(policy, approval.by)) {
+      if (std::find(consents.begin(), consents.end(), person) != consents.end()) continue;
+      if (!same_person(policy, person, user)) need.candidates.push_back(person.name);
+    }
+    decision.reasons.push_back(approval.by + ": " + std::to_string(need.have) + " of " + std::to_string(need.count));
+    if (need.have < need.count && need.candidates.size() < need.count - need.have)
+      decision.reasons.push_back(approval.by + " has not enough other people to reach " + std::to_string(need.count));
+    decision.needs.push_back(std::move(need));
+  }
+  if (!consents.empty()) decision.reasons.push_back("consent of " + names_of(consents));
+  // A review rule that asks for nobody cannot be loaded; should one ever stand here, it approves nothing.
+  const bool satisfied = best.complete && !rule.approvals.empty();
+  decision.verdict = satisfied ? Verdict::approve : Verdict::review;
+}
+
+}  // namespace
+
+bool covers(const Subject& subject, const Facts& facts) {
+  switch (subject.kind) {
+    case Subject::Kind::user:
+      return !facts.user.empty() && subject.name == facts.user;
+    case Subject::Kind::group:
+      return facts.groups.contains(subject.name);
+    case Subject::Kind::everybody:
+      return true;
+  }
+  return false;
+}
+
+Decision decide(const Policy& policy, const Wish& wish, const Facts& facts, const std::vector<PersonRef>& consents,
+                Seconds ceiling, WallTime /*now*/) {
+  const Role* role = policy.role(wish.role);
+  if (role == nullptr) return denied("there is no role \"" + shown(wish.role, 100) + "\"");
+  const bool here = role->segments.empty() ||
+                    std::any_of(role->segments.begin(), role->segments.end(), [&](const std::string& segment) {
+                      return std::find(facts.segments.begin(), facts.segments.end(), segment) != facts.segments.end();
+                    });
+  if (!here) return denied("the role exists in " + joined(role->segments, " or ") + ", and this host is not in it");
+
+  const auto eligible = std::find_if(role->eligible.begin(), role->eligible.end(),
+                                     [&](const Subject& subject) { return covers(subject, facts); });
+  if (eligible == role->eligible.end()) return denied(shown(facts.user, 256) + " is not eligible for the role");
+  if (wish.duration < Seconds{0}) return denied("the duration is negative");
+
+  const Seconds most = std::min(role->max_duration, ceiling);
+  const Seconds asked = std::min(wish.duration == Seconds{0} ? kDefaultDuration : wish.duration, most);
+  if (asked <= Seconds{0}) return denied("the role or this host allows no time at all");
+
+  Decision decision;
+  decision.reasons.push_back(shown(facts.user, 256) + " is eligible through " + to_text(*eligible));
+  for (std::size_t i = 0; i < role->rules.size(); ++i) {
+    const Rule& rule = role->rules[i];
+    const Truth truth = holds(rule.when, wish, facts, asked);
+    const bool grants = rule.then == Rule::Then::approve || rule.then == Rule::Then::review;
+    if (truth == Truth::no || (truth == Truth::unknown && grants)) continue;
+
+    decision.rule = rule_text(*role, i);
+    decision.message = rule.message;
+    decision.duration = std::min(asked, rule.limit_duration.value_or(asked));
+    const std::vector<PersonRef> counting = counted(policy, consents, facts);
+    if (rule.then == Rule::Then::approve) {
+      judge_approve(policy, *role, wish, counting, decision);
+    } else if (rule.then == Rule::Then::review) {
+      judge_review(policy, rule, counting, facts, decision);
+    } else {
+      decision.reasons.push_back(decision.rule + " denies" +
+                                 (truth == Truth::unknown ? ", since what it asks for is not known" : ""));
+    }
+    return decision;
+  }
+  decision.reasons.emplace_back("no rule of the role matches");
+  return decision;
+}
+
+}  // namespace jit
