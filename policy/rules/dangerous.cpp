@@ -1,444 +1,89 @@
 // What amounts to root: groups by name, and commands by the name of the program when they run as root. The lists can
 // only ever be a net under the author of a policy, so they are wide: a false alarm costs one line (dangerous = true).
 #include <algorithm>
-#include <array>
 #include <string>
 #include <string_view>
 
 #include "policy/rules/load.hpp"
+#include "policy/text.hpp"
 
 namespace jit {
 namespace {
 
-using namespace std::string_view_literals;
-
-constexpr std::array kGroups = {"root"sv,   "sudo"sv, "wheel"sv,   "adm"sv, "disk"sv,           "shadow"sv,
-                                "docker"sv, "lxd"sv,  "libvirt"sv, "kvm"sv, "systemd-journal"sv};
+constexpr std::string_view kGroups = "root sudo wheel adm disk shadow docker lxd libvirt kvm systemd-journal";
 
 // Root to whoever may start them, with any arguments: a shell is a command or a key away.
-constexpr std::array kAlways = {
+constexpr std::string_view kAlways =
     // shells
-    "sh"sv,
-    "bash"sv,
-    "rbash"sv,
-    "dash"sv,
-    "ash"sv,
-    "zsh"sv,
-    "rzsh"sv,
-    "ksh"sv,
-    "rksh"sv,
-    "mksh"sv,
-    "lksh"sv,
-    "pdksh"sv,
-    "fish"sv,
-    "tcsh"sv,
-    "csh"sv,
-    "busybox"sv,
-    "toybox"sv,
-    "pwsh"sv,
-    "elvish"sv,
-    "nu"sv,
-    "xonsh"sv,
-    "yash"sv,
-    "posh"sv,
-    "sash"sv,
-    "rc"sv,
-    "es"sv,
-    "osh"sv,
-    "git-shell"sv,
-    "rush"sv,
+    "sh bash rbash dash ash zsh rzsh ksh rksh mksh lksh pdksh fish tcsh csh busybox toybox pwsh elvish nu "
+    "xonsh yash posh sash rc es osh git-shell rush "
     // sessions of another user
-    "su"sv,
-    "sudo"sv,
-    "sudo-rs"sv,
-    "sudoedit"sv,
-    "doas"sv,
-    "please"sv,
-    "pkexec"sv,
-    "run0"sv,
-    "runuser"sv,
-    "login"sv,
-    "newgrp"sv,
-    "sg"sv,
-    "script"sv,
-    "scriptreplay"sv,
-    "screen"sv,
-    "tmux"sv,
-    "byobu"sv,
-    "dtach"sv,
-    "abduco"sv,
-    "ttyd"sv,
-    "expect"sv,
-    "unbuffer"sv,
+    "su sudo sudo-rs sudoedit doas please pkexec run0 runuser login newgrp sg script scriptreplay screen "
+    "tmux byobu dtach abduco ttyd expect unbuffer "
     // editors
-    "vi"sv,
-    "vim"sv,
-    "rvim"sv,
-    "nvim"sv,
-    "nvi"sv,
-    "gvim"sv,
-    "rgvim"sv,
-    "evim"sv,
-    "eview"sv,
-    "gview"sv,
-    "rgview"sv,
-    "view"sv,
-    "rview"sv,
-    "vimdiff"sv,
-    "gvimdiff"sv,
-    "vimtutor"sv,
-    "elvis"sv,
-    "vile"sv,
-    "ex"sv,
-    "ed"sv,
-    "red"sv,
-    "emacs"sv,
-    "emacsclient"sv,
-    "xemacs"sv,
-    "mg"sv,
-    "zile"sv,
-    "jove"sv,
-    "jed"sv,
-    "joe"sv,
-    "jmacs"sv,
-    "jpico"sv,
-    "jstar"sv,
-    "rjoe"sv,
-    "nano"sv,
-    "rnano"sv,
-    "pico"sv,
-    "micro"sv,
-    "mcedit"sv,
-    "mc"sv,
-    "ne"sv,
-    "hx"sv,
-    "helix"sv,
-    "kak"sv,
-    "dte"sv,
-    "tilde"sv,
-    "gedit"sv,
-    "kate"sv,
-    "editor"sv,
-    "sensible-editor"sv,
-    "select-editor"sv,
-    "visudo"sv,
-    "vipw"sv,
-    "vigr"sv,
+    "vi vim rvim nvim nvi gvim rgvim evim eview gview rgview view rview vimdiff gvimdiff vimtutor elvis "
+    "vile ex ed red emacs emacsclient xemacs mg zile jove jed joe jmacs jpico jstar rjoe nano rnano pico "
+    "micro mcedit mc ne hx helix kak dte tilde gedit kate editor sensible-editor select-editor visudo "
+    "vipw vigr "
     // pagers
-    "less"sv,
-    "more"sv,
-    "most"sv,
-    "pg"sv,
-    "lv"sv,
-    "zless"sv,
-    "zmore"sv,
-    "bzless"sv,
-    "bzmore"sv,
-    "xzless"sv,
-    "xzmore"sv,
-    "lessfile"sv,
-    "lesspipe"sv,
-    "man"sv,
-    "info"sv,
-    "pinfo"sv,
-    "bat"sv,
-    "batcat"sv,
-    "moar"sv,
-    "pager"sv,
-    "sensible-pager"sv,
-    "w3m"sv,
-    "lynx"sv,
-    "links"sv,
-    "elinks"sv,
-    "run-mailcap"sv,
-    "see"sv,
+    "less more most pg lv zless zmore bzless bzmore xzless xzmore lessfile lesspipe man info pinfo bat "
+    "batcat moar pager sensible-pager w3m lynx links elinks run-mailcap see git "
     // interpreters and debuggers
-    "python"sv,
-    "ipython"sv,
-    "pypy"sv,
-    "jython"sv,
-    "perl"sv,
-    "ruby"sv,
-    "irb"sv,
-    "jruby"sv,
-    "lua"sv,
-    "luajit"sv,
-    "luajittex"sv,
-    "node"sv,
-    "nodejs"sv,
-    "deno"sv,
-    "bun"sv,
-    "php"sv,
-    "hhvm"sv,
-    "awk"sv,
-    "gawk"sv,
-    "mawk"sv,
-    "nawk"sv,
-    "original-awk"sv,
-    "tclsh"sv,
-    "wish"sv,
-    "guile"sv,
-    "scheme"sv,
-    "racket"sv,
-    "sbcl"sv,
-    "clisp"sv,
-    "ghci"sv,
-    "runghc"sv,
-    "erl"sv,
-    "iex"sv,
-    "elixir"sv,
-    "julia"sv,
-    "octave"sv,
-    "gnuplot"sv,
-    "groovy"sv,
-    "jshell"sv,
-    "jjs"sv,
-    "jrunscript"sv,
-    "scala"sv,
-    "kotlin"sv,
-    "ocaml"sv,
-    "swipl"sv,
-    "gst"sv,
-    "rscript"sv,
-    "Rscript"sv,
-    "R"sv,
-    "gdb"sv,
-    "lldb"sv,
-    "bpftrace"sv,
-    "gimp"sv,
-    "ftp"sv,
-    "lftp"sv,
-    "sftp"sv,
-    "telnet"sv,
-    "psql"sv,
-    "mysql"sv,
-    "mariadb"sv,
-    "sqlite"sv,
-    "sqlite3"sv,
-};
+    "python ipython pypy jython perl ruby irb jruby lua luajit luajittex node nodejs deno bun php hhvm "
+    "awk gawk mawk nawk original-awk tclsh wish guile scheme racket sbcl clisp ghci runghc erl iex elixir "
+    "julia octave gnuplot groovy jshell jjs jrunscript scala kotlin ocaml swipl gst rscript Rscript R gdb "
+    "lldb bpftrace gimp ftp lftp sftp telnet psql mysql mariadb sqlite sqlite3 ";
 
-// Root to whoever may choose their arguments: they run other programs, or write any file.
-constexpr std::array kWithAnyArguments = {
+// Root to whoever may choose their arguments.
+constexpr std::string_view kWithAnyArguments =
     // they run what they are told
-    "env"sv,
-    "xargs"sv,
-    "parallel"sv,
-    "find"sv,
-    "fd"sv,
-    "fdfind"sv,
-    "nsenter"sv,
-    "unshare"sv,
-    "chroot"sv,
-    "setpriv"sv,
-    "capsh"sv,
-    "systemd-run"sv,
-    "systemd-nspawn"sv,
-    "machinectl"sv,
-    "bwrap"sv,
-    "firejail"sv,
-    "timeout"sv,
-    "time"sv,
-    "nice"sv,
-    "ionice"sv,
-    "chrt"sv,
-    "taskset"sv,
-    "numactl"sv,
-    "setarch"sv,
-    "linux32"sv,
-    "linux64"sv,
-    "nohup"sv,
-    "setsid"sv,
-    "stdbuf"sv,
-    "flock"sv,
-    "watch"sv,
-    "strace"sv,
-    "ltrace"sv,
-    "perf"sv,
-    "valgrind"sv,
-    "catchsegv"sv,
-    "ld.so"sv,
-    "start-stop-daemon"sv,
-    "run-parts"sv,
-    "at"sv,
-    "batch"sv,
-    "crontab"sv,
-    "make"sv,
-    "gmake"sv,
-    "ninja"sv,
-    "cmake"sv,
-    "gcc"sv,
-    "cc"sv,
-    "go"sv,
-    "cargo"sv,
-    "rustc"sv,
-    "git"sv,
-    "svn"sv,
-    "hg"sv,
-    "pip"sv,
-    "pipx"sv,
-    "npm"sv,
-    "npx"sv,
-    "yarn"sv,
-    "gem"sv,
-    "bundle"sv,
-    "cpan"sv,
-    "composer"sv,
-    "ssh"sv,
-    "scp"sv,
-    "rsync"sv,
-    "tar"sv,
-    "bsdtar"sv,
-    "cpio"sv,
-    "pax"sv,
-    "zip"sv,
-    "unzip"sv,
-    "7z"sv,
-    "ar"sv,
-    "dar"sv,
-    "docker"sv,
-    "dockerd"sv,
-    "podman"sv,
-    "buildah"sv,
-    "nerdctl"sv,
-    "ctr"sv,
-    "crictl"sv,
-    "runc"sv,
-    "crun"sv,
-    "lxc"sv,
-    "lxc-attach"sv,
-    "lxc-execute"sv,
-    "lxc-start"sv,
-    "lxd"sv,
-    "incus"sv,
-    "kubectl"sv,
-    "helm"sv,
-    "virsh"sv,
-    "vagrant"sv,
-    "qemu-system-x86_64"sv,
-    "ansible"sv,
-    "ansible-playbook"sv,
-    "salt-call"sv,
-    "puppet"sv,
-    "chef-client"sv,
-    "apt"sv,
-    "apt-get"sv,
-    "aptitude"sv,
-    "dpkg"sv,
-    "dpkg-reconfigure"sv,
-    "snap"sv,
-    "flatpak"sv,
-    "rpm"sv,
-    "yum"sv,
-    "dnf"sv,
-    "microdnf"sv,
-    "zypper"sv,
-    "pacman"sv,
-    "apk"sv,
-    "alien"sv,
-    "systemctl"sv,
-    "service"sv,
-    "journalctl"sv,
-    "loginctl"sv,
-    "busctl"sv,
-    "gdbus"sv,
-    "dbus-send"sv,
-    "nmcli"sv,
-    "ip"sv,
-    "tcpdump"sv,
-    "tshark"sv,
-    "dumpcap"sv,
-    "wireshark"sv,
-    "nmap"sv,
-    "openvpn"sv,
-    "socat"sv,
-    "nc"sv,
-    "ncat"sv,
-    "netcat"sv,
-    "logrotate"sv,
-    "logsave"sv,
-    "openssl"sv,
-    "gpg"sv,
-    "sed"sv,
-    "nft"sv,
-    "iptables-save"sv,
-    "tcsd"sv,
-    "dosbox"sv,
+    "env xargs parallel find fd fdfind nsenter unshare chroot setpriv capsh systemd-run systemd-nspawn "
+    "machinectl bwrap firejail timeout time nice ionice chrt taskset numactl setarch linux32 linux64 "
+    "nohup setsid stdbuf flock watch strace ltrace perf valgrind catchsegv start-stop-daemon run-parts at "
+    "batch crontab make gmake ninja cmake gcc cc go cargo rustc svn hg pip pipx npm npx yarn gem "
+    "bundle cpan composer ssh scp rsync tar bsdtar cpio pax zip unzip 7z ar dar docker dockerd podman "
+    "buildah nerdctl ctr crictl runc crun lxc lxc-attach lxc-execute lxc-start lxd incus kubectl helm "
+    "virsh vagrant qemu-system-x86_64 ansible ansible-playbook salt-call puppet chef-client apt apt-get "
+    "aptitude dpkg dpkg-reconfigure snap flatpak rpm yum dnf microdnf zypper pacman apk alien systemctl "
+    "service journalctl loginctl busctl gdbus dbus-send nmcli ip tcpdump tshark dumpcap wireshark nmap "
+    "openvpn socat nc ncat netcat logrotate logsave openssl gpg sed nft "
     // they write, own or mount what they are told, or load code into the kernel
-    "cp"sv,
-    "mv"sv,
-    "ln"sv,
-    "dd"sv,
-    "tee"sv,
-    "install"sv,
-    "truncate"sv,
-    "chmod"sv,
-    "chown"sv,
-    "chgrp"sv,
-    "setfacl"sv,
-    "setcap"sv,
-    "chattr"sv,
-    "mount"sv,
-    "umount"sv,
-    "losetup"sv,
-    "debugfs"sv,
-    "xfs_db"sv,
-    "parted"sv,
-    "fdisk"sv,
-    "mkfs"sv,
-    "patch"sv,
-    "sort"sv,
-    "shuf"sv,
-    "split"sv,
-    "csplit"sv,
-    "wget"sv,
-    "curl"sv,
-    "aria2c"sv,
-    "useradd"sv,
-    "adduser"sv,
-    "usermod"sv,
-    "groupmod"sv,
-    "groupadd"sv,
-    "gpasswd"sv,
-    "passwd"sv,
-    "chpasswd"sv,
-    "newusers"sv,
-    "chsh"sv,
-    "chfn"sv,
-    "pam-auth-update"sv,
-    "update-alternatives"sv,
-    "ldconfig"sv,
-    "sysctl"sv,
-    "insmod"sv,
-    "modprobe"sv,
-    "kexec"sv,
-    "bpftool"sv,
-    "efibootmgr"sv,
-    "grub-install"sv,
-    "jitd"sv,
-    "jitctl"sv,
-    "gate-lines"sv,
-};
+    "cp mv ln dd tee install truncate chmod chown chgrp setfacl setcap chattr mount umount losetup "
+    "debugfs xfs_db parted fdisk mkfs patch sort shuf split csplit wget curl aria2c useradd adduser "
+    "usermod groupmod groupadd gpasswd passwd chpasswd newusers chsh chfn pam-auth-update "
+    "update-alternatives ldconfig sysctl insmod modprobe kexec bpftool efibootmgr grub-install jitd "
+    "jitctl gate-lines ";
 
-template <std::size_t N>
-bool listed(const std::array<std::string_view, N>& list, std::string_view name) {
-  return std::find(list.begin(), list.end(), name) != list.end();
+bool listed(std::string_view list, std::string_view name) {
+  if (name.empty()) return false;
+  const std::vector<std::string_view> words = split(list, ' ');
+  return std::find(words.begin(), words.end(), name) != words.end();
 }
 
-// `name` and what it is a version or variant of: python3.11 and python3 are python, vim.basic is vim, emacs-nox
+std::string_view without_version(std::string_view name) {
+  return name.substr(0, name.find_last_not_of("0123456789.") + 1);
+}
+
+// What distributions append to the name of a program that they build in several ways.
+constexpr std::string_view kVariants = "basic tiny nox gtk gtk2 gtk3 athena motif lucid x dbg static minimal full ws";
+
+// `name` and what it is a version or variant of: python3.11 and python3-dbg are python, vim.basic is vim, emacs-nox
 // emacs, x86_64-linux-gnu-gdb gdb.
-template <std::size_t N>
-bool listed_in_some_form(const std::array<std::string_view, N>& list, std::string_view name) {
-  if (listed(list, name)) return true;
-  const std::string_view before_dot = name.substr(0, name.find('.'));
-  const std::string_view before_dash = name.substr(0, name.find('-'));
-  const std::size_t dash = name.rfind('-');
-  const std::string_view after_dash = dash == std::string_view::npos ? name : name.substr(dash + 1);
-  for (std::string_view form : {name, before_dot, before_dash, after_dash}) {
-    const std::size_t end = form.find_last_not_of("0123456789.");
-    form = form.substr(0, end == std::string_view::npos ? 0 : end + 1);
-    if (listed(list, form)) return true;
-  }
-  return listed(list, before_dot) || listed(list, before_dash) || listed(list, after_dash);
+bool listed_in_some_form(std::string_view list, std::string_view name) {
+  if (const std::size_t target = name.find("-linux-gnu-"); target != std::string_view::npos)
+    name.remove_prefix(target + std::string_view("-linux-gnu-").size());
+  if (const std::size_t mark = name.find_last_of(".-");
+      mark != std::string_view::npos && listed(kVariants, name.substr(mark + 1)))
+    name = name.substr(0, mark);
+  return listed(list, name) || listed(list, without_version(name));
+}
+
+// Commands that start an editor, although their arguments are fixed.
+bool edits(std::string_view name, const Command& command) {
+  const auto has = [&](std::string_view word) {
+    return std::find(command.args.begin(), command.args.end(), word) != command.args.end();
+  };
+  return (name == "systemctl" && has("edit")) || (name == "crontab" && has("-e"));
 }
 
 }  // namespace
@@ -451,6 +96,7 @@ bool root_equivalent_command(const Command& command) {
   if (command.path == "ALL") return true;
   const std::string_view name = std::string_view(command.path).substr(command.path.rfind('/') + 1);
   if (listed_in_some_form(kAlways, name)) return true;
+  if (edits(name, command)) return true;
   return command.any_args && listed_in_some_form(kWithAnyArguments, name);
 }
 

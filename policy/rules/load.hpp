@@ -31,7 +31,7 @@ inline constexpr std::size_t kMaxPolicyFile = 1024 * 1024;
 [[nodiscard]] bool root_equivalent_group(std::string_view name);
 // Root-equivalent when run as root, by the path's last name (versions and variants alike: python3.11, vim.basic):
 // ALL, shells, editors, pagers and interpreters with any arguments; programs that run others or write what they are
-// told (env, find, tar, systemctl ...) with "..." only.
+// told (env, find, tar, systemctl ...) with "..." only, or where a fixed argument starts an editor (systemctl edit).
 [[nodiscard]] bool root_equivalent_command(const Command& command);
 
 }  // namespace jit
