@@ -1,0 +1,214 @@
+#include "jitd/core/host.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "jitd/core/last_good.hpp"
+#include "jitd/core/own_files.hpp"
+#include "jitd/sys/files.hpp"
+#include "policy/names.hpp"
+#include "policy/rules/load.hpp"
+#include "policy/rules/people.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+constexpr std::size_t kMaxConfigFile = 64 * 1024;
+constexpr std::size_t kMaxKeyFile = 16 * 1024;
+constexpr std::size_t kMaxPolicyFiles = 1000;
+
+bool missing(const Error& error) {
+  return error.code == Errc::not_found;
+}
+
+FileMode own_mode(mode_t mode) {
+  return {mode, ::geteuid(), ::getegid()};
+}
+
+// A missing jitd.toml is one that says nothing.
+Result<HostConfig> read_config(const Paths& paths) {
+  const std::string path = paths.etc_jit + "/jitd.toml";
+  const auto dir = open_own_dir(paths.etc_jit);
+  if (!dir) return tl::unexpected<Error>(dir.error());
+  const auto text = read_own_file(dir->get(), "jitd.toml", kMaxConfigFile, path);
+  if (!text && missing(text.error())) return HostConfig{};
+  if (!text) return tl::unexpected<Error>(text.error());
+  return parse_host_config(*text, path);
+}
+
+// The *.toml files of policy.d, by name alone and in name order.
+Result<std::vector<PolicyText>> read_policy_files(const std::string& path) {
+  const auto dir = open_own_dir(path);
+  if (!dir) return tl::unexpected<Error>(dir.error());
+  const auto names = list_dir(dir->get(), kMaxPolicyFiles);
+  if (!names) return within(path, names.error());
+  std::vector<PolicyText> files;
+  for (const std::string& name : *names) {
+    if (name.starts_with('.') || !name.ends_with(".toml")) continue;
+    auto text = read_own_file(dir->get(), name, kMaxPolicyFile, path + "/" + shown(name, 300));
+    if (!text) return tl::unexpected<Error>(text.error());
+    files.push_back({name, std::move(*text)});
+  }
+  return files;
+}
+
+Result<Policy> load_from(const std::string& dir, std::vector<PolicyText> files) {
+  for (PolicyText& file : files) file.file = dir + "/" + shown(file.file, 300);
+  return load_policy(std::move(files));
+}
+
+// The policy of the files; failing that, the last that loaded: `before`'s, or at a start the one kept in VAR.
+Result<void> load_policy_into(HostView& view, const Paths& paths, const HostView* before) {
+  const std::string dir = paths.etc_jit + "/policy.d";
+  auto files = read_policy_files(dir);
+  auto policy = files ? load_from(dir, *files) : Result<Policy>(tl::unexpected<Error>(files.error()));
+  if (policy) {
+    view.policy = std::move(*policy);
+    if (auto kept = keep_last_good(paths.var, *files); !kept)
+      view.warnings.push_back("the policy could not be kept for the next start: " + kept.error().message);
+    return {};
+  }
+  view.last_good = true;
+  view.policy_error = policy.error().message;
+  if (before != nullptr) {
+    view.policy = before->policy;
+    return {};
+  }
+  const auto kept = read_last_good(paths.var);
+  auto last = kept ? load_from(dir, *kept) : Result<Policy>(tl::unexpected<Error>(kept.error()));
+  if (!last) {
+    // Without any policy there would be no gates, and everybody would be let in.
+    return fail(Errc::invalid, view.policy_error + "; and there is no last good policy to go on with (" +
+                                   last.error().message + ")");
+  }
+  view.policy = std::move(*last);
+  return {};
+}
+
+// What parses is the trust. A file that others may write is nobody's word.
+TrustFile read_trust(const Paths& paths, const std::string& name, std::vector<std::string>& warnings) {
+  const std::string dir_path = paths.etc_jit + "/trust";
+  const std::string path = dir_path + "/" + name;
+  const auto dir = open_own_dir(dir_path);
+  const auto text = dir ? read_own_file(dir->get(), name, kMaxTrustFile, path)
+                        : Result<std::string>(tl::unexpected<Error>(dir.error()));
+  if (!text) {
+    warnings.push_back("nobody is trusted to approve: " + text.error().message);
+    return parse_trust(path, "");
+  }
+  TrustFile file = parse_trust(path, *text);
+  for (const Error& bad : file.bad) warnings.push_back(bad.message);
+  if (file.lines.empty()) warnings.push_back("nobody is trusted to approve: " + path + " has no usable line");
+  return file;
+}
+
+void warn_of_keys(HostView& view) {
+  const TrustSet& trust = view.trust;
+  const std::set<std::string> voided = void_keys(view.policy, {&trust.approvers, &trust.hosts});
+  for (const TrustLine& line : trust.approvers.lines) {
+    const std::string where = trust.approvers.path + ":" + std::to_string(line.line) + ": ";
+    if (voided.contains(line.key.blob))
+      view.warnings.push_back(where + "the key " + fingerprint(line.key) +
+                              " stands under two persons and counts for nobody");
+    if (!person_of_principal(view.policy, line.principal))
+      view.warnings.push_back(
+          where + "principal " + shown(line.principal, 256) +
+          " is nobody: [people] has an entry of that name that lists neither such a user nor such "
+          "a principal");
+  }
+}
+
+TrustFile own_key_trust(const std::string& host, const PublicKey& key) {
+  TrustLine line;
+  line.principal = host;
+  line.key = key;
+  line.namespaces = {std::string(kind_namespace(Kind::request))};
+  return {"the host's own key", {std::move(line)}, {}};
+}
+
+}  // namespace
+
+Result<std::string> pinned_host(const HostConfig& config, const Paths& paths) {
+  if (!config.host.empty()) return config.host;
+  const auto dir = open_dir(paths.var);
+  if (!dir) return tl::unexpected<Error>(dir.error());
+  const std::string path = paths.var + "/host";
+  const auto pinned = read_own_file(dir->get(), "host", 1024, path);
+  if (pinned) {
+    const std::string name = pinned->substr(0, pinned->find('\n'));
+    if (auto good = check_host_name(name); !good) return within(path, good.error());
+    return name;
+  }
+  if (!missing(pinned.error())) return tl::unexpected<Error>(pinned.error());
+
+  struct utsname kernel {};
+  if (::uname(&kernel) != 0) return fail_errno(errno, "uname");
+  const std::string name = kernel.nodename;
+  const std::string advice = "; set host = \"NAME\" in " + paths.etc_jit + "/jitd.toml";
+  if (name == "localhost" || name.starts_with("localhost.") || name == "(none)")
+    return fail(Errc::invalid, "this host is called " + shown(name, 256) + ", as any other may be" + advice);
+  if (auto good = check_host_name(name); !good) return fail(Errc::invalid, good.error().message + advice);
+  if (auto kept = replace_file(system_files(), dir->get(), "host", name + "\n", own_mode(0644)); !kept)
+    return within(path, kept.error());
+  return name;
+}
+
+Result<std::shared_ptr<SigningKey>> host_key(const Paths& paths) {
+  const std::string path = paths.var + "/host_key";
+  const auto dir = open_dir(paths.var);
+  if (!dir) return tl::unexpected<Error>(dir.error());
+  const auto pem = read_own_file(dir->get(), "host_key", kMaxKeyFile, path);
+  if (!pem && !missing(pem.error())) return tl::unexpected<Error>(pem.error());
+
+  struct stat status {};
+  if (pem && (::fstatat(dir->get(), "host_key", &status, AT_SYMLINK_NOFOLLOW) != 0 || (status.st_mode & 077U) != 0))
+    return fail(Errc::refused, path + ": may be read by others; run: chmod 0600 " + path);
+  auto key = pem ? SigningKey::from_pem(*pem) : SigningKey::generate();
+  if (!key) return within(path, key.error());
+  if (!pem) {
+    const auto fresh = key->to_pem();
+    if (!fresh) return within(path, fresh.error());
+    if (auto kept = replace_file(system_files(), dir->get(), "host_key", *fresh, own_mode(0600)); !kept)
+      return within(path, kept.error());
+  }
+  const std::string line = public_key_line(key->public_key()) + "\n";
+  const auto beside = read_file_at(dir->get(), "host_key.pub", kMaxKeyFile);
+  if (!beside || *beside != line) {
+    if (auto kept = replace_file(system_files(), dir->get(), "host_key.pub", line, own_mode(0644)); !kept)
+      return within(path + ".pub", kept.error());
+  }
+  return std::make_shared<SigningKey>(std::move(*key));
+}
+
+Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, std::shared_ptr<SigningKey> key,
+                                                  const HostView* before) {
+  auto view = std::make_shared<HostView>();
+  auto config = read_config(paths);
+  if (config) {
+    const auto host = pinned_host(*config, paths);
+    if (host) {
+      config->host = *host;
+    } else {
+      config = tl::unexpected<Error>(host.error());
+    }
+  }
+  if (!config && before == nullptr) return tl::unexpected<Error>(config.error());
+  if (!config) view->warnings.push_back("the old configuration stays: " + config.error().message);
+  view->config = config ? std::move(*config) : before->config;
+
+  if (auto loaded = load_policy_into(*view, paths, before); !loaded) return tl::unexpected<Error>(loaded.error());
+  view->warnings.insert(view->warnings.end(), view->policy.warnings.begin(), view->policy.warnings.end());
+  view->trust.approvers = read_trust(paths, "approvers", view->warnings);
+  view->key = key.get();
+  view->host_key = fingerprint(key->public_key());
+  view->trust.hosts = own_key_trust(view->config.host, key->public_key());
+  warn_of_keys(*view);
+  return view;
+}
+
+}  // namespace jit
