@@ -1,5 +1,6 @@
-// The audit chain: every entry holds the hash of the one before, so that nothing in the middle can be changed or taken out
-// unseen. The format and its check, pure: jitd writes it (jitd/audit), auditors verify it (jitctl audit verify).
+// The audit chain: every entry holds the hash of the one before, so that nothing in the middle can be changed or
+// taken out unseen. The format and its check, pure: jitd writes it (jitd/audit), auditors verify it (jitctl audit
+// verify).
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct ChainEntry {
 [[nodiscard]] std::string canonical_text(const ChainEntry& entry);
 [[nodiscard]] Digest chain_hash(const ChainEntry& entry);
 
-// Checks a run of entries from `before` (zeros for the start) on: sequence, previous, hash. The error names the first entry
-// that does not fit.
+// Checks a run of entries from `before` (zeros for the start) on: sequence, previous, hash. The error names the first
+// entry that does not fit.
 [[nodiscard]] Result<void> verify_chain(const std::vector<ChainEntry>& entries, const Digest& before,
                                         std::uint64_t first_sequence);
 

@@ -1,12 +1,12 @@
-// `effects`: the canonical text of what a host would give, which approvers sign (sign what you see). No times, no ids, no
-// dialect of a tool. Lines in byte order, LF after each:
+// `effects`: the canonical text of what a host would give, which approvers sign (sign what you see). No times, no
+// ids, no dialect of a tool. Lines in byte order, LF after each:
 //
 //   group NAME gid N
 //   opens GATE
 //   sudo as NAME uid N: PATH ARGS [FLAGS]       flags sorted: nopasswd record; no brackets when there are none
 //
-// Words are split by one space; inside a word bytes below 0x21, 0x7f and \ [ ] : , are \xHH. A last word "..." allows any
-// arguments (a literal one is \x2e..), no arguments means none. The path "ALL" is every command.
+// Words are split by one space; inside a word bytes below 0x21, 0x7f and \ [ ] : , are \xHH. A last word "..." allows
+// any arguments (a literal one is \x2e..), no arguments means none. The path "ALL" is every command.
 #pragma once
 
 #include <compare>
@@ -28,8 +28,13 @@ struct Command {
   auto operator<=>(const Command&) const = default;
 };
 
-// Reads and writes "PATH ARGS": the form of policy's `commands` and of `effects`. Errors: relative path, "." or ".."
-// or "//" in the path, "..." not last, an empty word, "ALL" with arguments.
+// Reads and writes "PATH ARGS": the form of policy's `commands` and of `effects` (in policy, `: , [ ]` may stand
+// bare).
+// "..." behind fixed arguments means these, alone or with any others behind them. Errors: a path that is relative,
+// has
+// "." or ".." or "//" or a wildcard, ends with "/", or is sudoedit; "..." not last; an empty word; control
+// characters; "ALL" with arguments. Classic sudo matches the arguments joined by blanks (sudoers(5), "Wildcards in
+// command arguments"): it cannot tell one argument with a blank in it from two.
 [[nodiscard]] Result<Command> parse_command(std::string_view text);
 [[nodiscard]] std::string to_text(const Command& command);
 
@@ -55,8 +60,8 @@ struct Effects {
   bool operator==(const Effects&) const = default;
 };
 
-// The canonical text (sorted, each line once) and its only reader; parse_effects refuses anything that to_text would not
-// have written, so text and value stand for each other one to one.
+// The canonical text (sorted, each line once) and its only reader; parse_effects refuses anything that to_text would
+// not have written, so text and value stand for each other one to one.
 [[nodiscard]] std::string to_text(const Effects& effects);
 [[nodiscard]] Result<Effects> parse_effects(std::string_view text);
 
@@ -64,12 +69,15 @@ struct Effects {
 enum class SudoDialect : std::uint8_t { classic, sudo_rs, both };
 
 // The sudoers lines of `effects.sudo` for one user, as `#uid`, one line each with a header comment line. Total: every
-// byte of a command is escaped (sudoers(5) "Special characters", globs and fnmatch classes included).
+// byte of a command is escaped (sudoers(5) "Special characters", globs and fnmatch classes included), or it is an
+// error.
 //   classic: NOTAFTER=...Z always, LOG_INPUT: LOG_OUTPUT: where recorded
-//   sudo_rs: no NOTAFTER; a recorded rule is an error (not given)
-//   both:    unrecorded rules without NOTAFTER; recorded ones with it, so that sudo-rs cannot run them
-// Tags are written out both ways (PASSWD:/NOPASSWD:) so that nothing is inherited. Error: nothing to write, a recorded
-// rule under sudo_rs, or a byte that no sudoers file can carry (LF).
+//   sudo_rs: no NOTAFTER; a recorded rule, or a command that sudo-rs would match otherwise, is an error (not given)
+//   both:    without NOTAFTER; but recorded rules, and those that sudo-rs would match otherwise, with it: sudo-rs
+//   drops them
+// Tags are written out both ways (PASSWD:/NOPASSWD:, NOSETENV:) so that nothing is inherited. sudo-rs up to 0.2.5
+// reads a last "*" literally and then allows less than meant, never more. Errors: nothing to write, a command that
+// parse_command would not have read, an id of nobody, or what sudo-rs cannot do.
 [[nodiscard]] Result<std::string> to_sudoers(const Effects& effects, std::uint32_t uid, SudoDialect dialect,
                                              WallTime not_after, std::string_view grant_id);
 

@@ -21,8 +21,9 @@ struct Envelope {
   std::vector<std::string> signatures;
 };
 
-// Splits a file. Errors: too large, no signature, too many, damaged armor, text after a signature, CR line ends ("Line
-// endings were changed on the way"), a payload that is empty, does not end with LF, or has a byte that `unclean` names.
+// Splits a file. Errors: too large, no signature, too many, damaged armor, text after a signature, CR line ends
+// ("Line endings were changed on the way"), a payload that is empty, does not end with LF, or has a byte that
+// `unclean` names.
 [[nodiscard]] Result<Envelope> parse_envelope(std::string_view file);
 
 // A payload alone (no signature yet), as `jitctl sign` takes it; same checks on the payload.

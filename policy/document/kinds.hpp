@@ -16,12 +16,12 @@ namespace jit {
 
 enum class Kind : std::uint8_t { request, review, grant, revocation, lock };
 
-[[nodiscard]] std::string_view kind_name(Kind kind);        // "request"
-[[nodiscard]] std::string_view kind_namespace(Kind kind);   // "jit-request"
+[[nodiscard]] std::string_view kind_name(Kind kind);       // "request"
+[[nodiscard]] std::string_view kind_namespace(Kind kind);  // "jit-request"
 [[nodiscard]] Result<Kind> kind_of_namespace(std::string_view name_space);
 
 inline constexpr Seconds kAbsoluteCeiling = std::chrono::days(14);  // older revocations and locks are refused
-inline constexpr std::size_t kMaxReason = 1024;                      // bytes of reason, comment; ticket 128
+inline constexpr std::size_t kMaxReason = 1024;                     // bytes of reason, comment; ticket 128
 
 // Somebody behind a request: a person of [people], or a user of no person. Never a free text.
 struct PersonRef {
@@ -29,7 +29,7 @@ struct PersonRef {
   bool listed = false;  // true: a person of [people]; false: the user of this name
   auto operator<=>(const PersonRef&) const = default;
 };
-[[nodiscard]] std::string to_text(const PersonRef& person);             // "person:carol" or "user:alice", as payloads have it
+[[nodiscard]] std::string to_text(const PersonRef& person);  // "person:carol" or "user:alice", as payloads have it
 [[nodiscard]] Result<PersonRef> parse_person_ref(std::string_view text);
 
 // The host's signed account of a wish: all that an approver needs to judge it.
@@ -45,10 +45,11 @@ struct Request {
   std::string ticket;  // empty: none
   WallTime created{};
   WallTime expires{};
-  std::string origin;  // "local" here; ask and pam come later
+  std::string origin;  // "local"; others are refused
   std::string effects;
   std::string policy;  // digest text of the policy files, information only
   std::string nonce;
+  bool operator==(const Request&) const = default;
 };
 
 struct Review {
@@ -60,6 +61,7 @@ struct Review {
   WallTime created{};
   WallTime expires{};
   std::string nonce;
+  bool operator==(const Review&) const = default;
 };
 
 // A direct grant, issued by approvers without a request.
@@ -73,10 +75,11 @@ struct GrantDocument {
   std::string ticket;
   WallTime created{};
   std::optional<WallTime> not_before;
-  std::optional<WallTime> not_after;     // either this
-  std::optional<Seconds> duration;       // or these two
+  std::optional<WallTime> not_after;  // either this
+  std::optional<Seconds> duration;    // or these two
   std::optional<WallTime> activate_by;
   std::string nonce;
+  bool operator==(const GrantDocument&) const = default;
 };
 
 struct Revocation {
@@ -90,6 +93,7 @@ struct Revocation {
   std::vector<std::string> approvers;
   bool all = false;
   std::string nonce;
+  bool operator==(const Revocation&) const = default;
 };
 
 struct Lock {
@@ -103,18 +107,24 @@ struct Lock {
   std::optional<WallTime> until;
   std::vector<Digest> lifts;  // instead of targets: an unlock
   std::string nonce;
+  bool operator==(const Lock&) const = default;
 };
 
 using Document = std::variant<Request, Review, GrantDocument, Revocation, Lock>;
 
 [[nodiscard]] Kind kind_of(const Document& document);
 
-// TOML to value, strict: `jit = 1`, `kind`, every key known and of its type, times with Z in whole seconds, durations,
-// names and sizes checked, required keys there, and keys that this release cannot enforce yet (from, once, commands,
-// start, extends, risk, ask, number, next_update) refused by name. `source` names the file in errors.
+// What parse_document demands of a value beyond the types of its keys: names, sizes, which keys go together, the
+// order of times, canonical `effects`. Makers of documents call it before they sign, so that nobody signs what nobody
+// will read.
+[[nodiscard]] Result<void> check_document(const Document& document);
+
+// TOML to value, strict: `jit = 1`, `kind`, every key known and of its type, times with Z in whole seconds,
+// durations, names and sizes checked, required keys there, and keys that this release cannot enforce yet (from, once,
+// commands, start, extends, risk, ask, number, next_update) refused by name. `source` names the file in errors.
 [[nodiscard]] Result<Document> parse_document(std::string_view payload, std::string_view source);
 
-// Value to TOML payload, keys in the fixed order of docs/…/jit-documents.5, LF at the end; parse_document reads it back.
+// Value to TOML payload, keys in the fixed order of jit-documents(5), LF at the end; parse_document reads it back.
 [[nodiscard]] std::string to_payload(const Document& document);
 
 // 128 random bits in hex, for `nonce`.

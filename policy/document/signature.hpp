@@ -51,8 +51,8 @@ struct Signature {
 inline constexpr std::uint8_t kSkUserPresent = 0x01;   // the token was touched
 inline constexpr std::uint8_t kSkUserVerified = 0x04;  // PIN or biometry
 
-// Verifies `signature` over `message` in `name_space` (compared exactly). sk- keys without the touch flag are refused,
-// although ssh-keygen accepts them. Success says: the holder of signature.key signed this; not who that is.
+// Verifies `signature` over `message` in `name_space` (compared exactly). sk- keys without the touch flag are
+// refused, although ssh-keygen accepts them. Success says: the holder of signature.key signed this; not who that is.
 [[nodiscard]] Result<void> verify(const Signature& signature, std::string_view message, std::string_view name_space);
 
 // An ed25519 private key of our own: the host key. Kept as PKCS#8 PEM.

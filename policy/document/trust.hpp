@@ -16,7 +16,8 @@ namespace jit {
 struct TrustLine {
   std::string principal;
   PublicKey key;
-  std::vector<std::string> namespaces;  // empty: all; patterns with * are allowed by OpenSSH here and by us: '*' at the end only
+  std::vector<std::string>
+      namespaces;  // empty: all; patterns with * are allowed by OpenSSH here and by us: '*' at the end only
   std::optional<WallTime> valid_after;
   std::optional<WallTime> valid_before;
   unsigned line = 0;  // 1-based
@@ -37,8 +38,8 @@ struct TrustFile {
 inline constexpr std::size_t kMaxTrustFile = 4 * 1024 * 1024;
 inline constexpr std::size_t kMaxTrustLine = 16 * 1024;
 
-// Never fails. Errors of a line: patterns or lists as principal, cert-authority, unknown options, times without Z, a key
-// that parse_public_key refuses, control characters. Blank lines and lines starting with # are skipped.
+// Never fails. Errors of a line: patterns or lists as principal, cert-authority, unknown options, times without Z, a
+// key that parse_public_key refuses, control characters. Blank lines and lines starting with # are skipped.
 [[nodiscard]] TrustFile parse_trust(std::string path, std::string_view text);
 
 // The line as `jitctl trust add` writes it, with LF.

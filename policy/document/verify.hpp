@@ -1,5 +1,5 @@
-// From bytes to a verified document, in the one order that is safe: envelope, look the key up in the trust file that the
-// signature's namespace picks, verify over raw bytes, and only then parse TOML.
+// From bytes to a verified document, in the one order that is safe: envelope, look the key up in the trust file that
+// the signature's namespace picks, verify over raw bytes, and only then parse TOML.
 #pragma once
 
 #include <optional>
@@ -22,8 +22,8 @@ struct TrustSet {
   [[nodiscard]] const TrustFile* for_kind(Kind kind) const;
 };
 
-// One verified signature by a key known here. Whether its line is valid at the time, and which person it is, is decided
-// at activation (rules/people.hpp), since both may change.
+// One verified signature by a key known here. Whether its line is valid at the time, and which person it is, is
+// decided at activation (rules/people.hpp), since both may change.
 struct Signer {
   std::string principal;
   PublicKey key;
@@ -32,16 +32,17 @@ struct Signer {
 };
 
 struct Verified {
-  Envelope envelope;
+  Envelope envelope;  // with the signatures that counted: junk added on the way never crowds out a later consent
   Kind kind = Kind::request;
   Document document;
   Digest digest;
-  std::vector<Signer> signers;             // at least one; a key listed under two principals gives two (people.hpp voids it)
-  std::vector<std::string> ignored;        // signatures that did not count, and why, for people
+  std::vector<Signer> signers;  // at least one; a key listed under two principals gives two (people.hpp voids it)
+  std::vector<std::string> ignored;  // signatures that did not count, and why, for people
 };
 
-// Errors name what is wrong and what to do: no signature of a known key; namespaces that differ from each other or from
-// the payload's kind; a damaged signature.
+// A request counts only with the signature of the host that it names, by the key that it names.
+// Errors name what is wrong and what to do: no signature of a known key; namespaces that differ from each other or
+// from the payload's kind; a damaged signature.
 [[nodiscard]] Result<Verified> verify_document(Envelope envelope, const TrustSet& trust, std::string_view source);
 
 }  // namespace jit
