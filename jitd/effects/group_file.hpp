@@ -22,16 +22,19 @@ struct MembershipEdit {
 enum class EditResult : std::uint8_t { changed, already, no_group, other_gid, malformed };
 
 struct GroupEdits {
-  std::string group_text;    // the new /etc/group
-  std::string gshadow_text;  // the new /etc/gshadow (as it came when there is none)
+  std::string group_text;           // the new /etc/group
+  std::string gshadow_text;         // the new /etc/gshadow (as it came when there is none)
   std::vector<EditResult> results;  // one for each edit
   bool group_changed = false;
   bool gshadow_changed = false;
 };
 
-// Applies all edits in one pass. Only member lists change; comments, malformed lines, order, blank lines and a missing last
-// newline stay. The first line of a name is the group, as nss_files reads it. gshadow lines are kept in step where the
-// group has one. Errors: a name that could not stand in the file.
+// Applies all edits in one pass. Only member lists change; comments, malformed lines, order, blank lines and a
+// missing last newline stay. The first line of a name that can be read (four fields, a decimal gid) is the group, as
+// nss_files and shadow-utils have it; a name with no such line, or one that stands behind blanks before, is
+// `malformed`. gshadow lines are kept in step where the group has one: a removal cleans them even when the group
+// itself did not list the user, an addition of somebody who is a member already touches nothing. Errors: a name that
+// could not stand in the file.
 [[nodiscard]] Result<GroupEdits> edit_groups(std::string_view group_text, std::string_view gshadow_text,
                                              const std::vector<MembershipEdit>& edits);
 

@@ -14,13 +14,15 @@ namespace jit {
 // How long and how hard to try for /etc/.pwd.lock, which any user can hold with a stopped `passwd`.
 enum class LockEffort : std::uint8_t {
   activation,  // one attempt; Errc::busy, the engine tries again for up to 5 s
-  end,         // 200 ms, then SIGCONT and SIGKILL to a stopped holder whose real uid is not 0, then without the lock
+  // 200 ms; then a stopped holder whose real uid is not 0 gets SIGCONT, and 100 ms later, if it still holds, SIGKILL;
+  // then without the lock.
+  end,
 };
 
 struct GroupChange {
   std::vector<EditResult> results;
-  bool without_lock = false;  // an end had to write without it: check again soon
-  std::vector<std::string> notes;  // for the journal: a holder killed, gshadow missing, reserve used
+  bool without_lock = false;       // an end had to write without it: check again soon
+  std::vector<std::string> notes;  // for the journal: a holder killed, written without the lock, reserve used
 };
 
 class Groups {
@@ -28,9 +30,9 @@ class Groups {
   // `etc` is "/etc" but in tests. `reserve` is a preallocated file whose space is given up when the disk is full.
   Groups(Files& files, Spawn& spawn, std::string etc, std::string reserve);
 
-  // All edits in one rewrite: lock, read again, gshadow first, then group, each fsync + rename, mode, owner and labels
-  // (extended attributes) kept, then name-service caches flushed (nscd -i group, sss_cache -G where they are there and
-  // running; never waited for longer than 1 s).
+  // All edits in one rewrite: lock, read again, gshadow first, then group, each fsync + rename, mode, owner and
+  // labels (extended attributes) kept, then name-service caches flushed (nscd -i group, sss_cache -G where they are
+  // there and running; never waited for longer than 1 s).
   [[nodiscard]] Result<GroupChange> apply(const std::vector<MembershipEdit>& edits, LockEffort effort);
 
   // The text of /etc/group now.
@@ -40,6 +42,10 @@ class Groups {
   [[nodiscard]] Result<void> keep_reserve();
 
  private:
+  [[nodiscard]] Result<GroupChange> rewrite(const std::vector<MembershipEdit>& edits);
+  [[nodiscard]] bool free_reserve();
+  void flush_caches();
+
   Files& files_;
   Spawn& spawn_;
   std::string etc_, reserve_;
