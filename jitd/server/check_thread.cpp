@@ -24,7 +24,6 @@ namespace {
 
 constexpr std::uint64_t kListener = UINT64_MAX, kWake = UINT64_MAX - 1;
 constexpr int kAcceptsPerTurn = 64;
-constexpr std::size_t kMaxName = 256;
 
 std::uint64_t now_usec() noexcept {
   return Loop::now_usec(CLOCK_BOOTTIME);
@@ -66,25 +65,6 @@ const char* word(wire::Verdict verdict) noexcept {
       break;
   }
   return "unknown";
-}
-
-bool parse_query(const wire::Frame& frame, wire::Query& query) noexcept {
-  if (frame.verb() != wire::Verb::check) return false;
-  const auto phase = frame.number(wire::Tag::phase).value_or(0);
-  if (phase < 1 || phase > 3) return false;
-  query.phase = static_cast<wire::Phase>(phase);
-  query.service = frame.text(wire::Tag::service).value_or("");
-  query.subject = frame.text(wire::Tag::subject).value_or("");
-  query.target = frame.text(wire::Tag::target).value_or("");
-  if (query.service.empty() || query.subject.empty()) return false;
-  if (query.service.size() > kMaxName || query.subject.size() > kMaxName) return false;
-  if (const auto uid = frame.number(wire::Tag::subject_uid)) {
-    if (*uid >= UINT32_MAX) return false;
-    query.has_uid = true;
-    query.uid = static_cast<std::uint32_t>(*uid);
-  }
-  query.started_ms = frame.number(wire::Tag::started).value_or(0);
-  return true;
 }
 
 }  // namespace
@@ -264,8 +244,8 @@ bool CheckThread::serve(int fd, pid_t pid) noexcept {
   if (size < 0) return errno != EAGAIN && errno != EINTR;
   if (size == 0 || static_cast<std::size_t>(size) > in_.size()) return true;
   const auto frame = wire::Frame::parse(std::span(in_).first(static_cast<std::size_t>(size)));
-  wire::Query query;
-  if (!frame || !parse_query(*frame, query)) return true;  // no answer: the module's own rules decide
+  const auto query = frame ? wire::read_query(*frame) : std::nullopt;
+  if (!query) return true;  // no answer: the module's own rules decide
 
   wire::Answer answer;
   if (const wire::BoardSource* source = board_.current()) {
@@ -273,28 +253,22 @@ bool CheckThread::serve(int fd, pid_t pid) noexcept {
       wire::Clocks clocks;
       clocks.wall_ms = static_cast<std::int64_t>(Loop::now_usec(CLOCK_REALTIME) / 1000);
       clocks.boot_ms = now_usec() / 1000;
-      answer = wire::answer(*view, query, clocks);
+      answer = wire::answer(*view, *query, clocks);
     }
   }
-  wire::Writer writer(out_, wire::Verb::result, frame->id());
-  writer.number(wire::Tag::status, static_cast<std::uint64_t>(wire::Status::done));
-  writer.number(wire::Tag::verdict, static_cast<std::uint64_t>(answer.verdict));
-  if (answer.gate[0] != '\0') writer.text(wire::Tag::gate, answer.gate);
-  if (answer.grant[0] != '\0') writer.text(wire::Tag::grant, answer.grant);
-  if (answer.message[0] != '\0') writer.text(wire::Tag::message, answer.message);
-  const auto bytes = writer.finish();
+  const auto bytes = wire::make_answer(out_, frame->id(), answer);
   if (!bytes.empty()) (void)::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  report(query, answer, pid);
+  report(*query, answer, pid);
   return true;
 }
 
 void CheckThread::report(const wire::Query& query, const wire::Answer& answer, pid_t pid) noexcept try {
   if (query.phase == wire::Phase::close) return log_.close(pid);
   if (answer.verdict == wire::Verdict::not_gated) return;  // none of our business, so nothing was decided
-  log_.add(Engine::CheckReport{shown(query.service, kMaxName), shown(query.subject, kMaxName), word(answer.verdict),
-                               answer.gate, answer.grant, 1});
+  log_.add(Engine::CheckReport{shown(query.service), shown(query.subject), word(answer.verdict), answer.gate,
+                               answer.grant, 1});
   if (query.phase == wire::Phase::session && answer.grant[0] != '\0')
-    log_.add(SessionSeen{answer.grant, shown(query.service, kMaxName), shown(query.subject, kMaxName), pid,
+    log_.add(SessionSeen{answer.grant, shown(query.service), shown(query.subject), pid,
                          static_cast<std::int64_t>(Loop::now_usec(CLOCK_REALTIME) / 1000000)});
 } catch (...) {  // out of memory: the answer is out already
 }

@@ -16,8 +16,7 @@
 #include "jitd/server/board_cache.hpp"
 #include "jitd/server/check_log.hpp"
 #include "jitd/sys/fd.hpp"
-#include "jitd/wire/answer.hpp"
-#include "jitd/wire/codec.hpp"
+#include "jitd/wire/check.hpp"
 #include "policy/result.hpp"
 
 namespace jit {
@@ -84,7 +83,7 @@ class CheckThread {
   CheckLimits limits_;
   Seams seams_;
   std::array<Slot, kSlots> slots_;
-  std::array<std::byte, 4096> in_, out_;  // a query is far smaller
+  std::array<std::byte, wire::kMaxCheckFrame> in_, out_;
   std::size_t used_ = 0;
   std::atomic<std::uint64_t> ping_{0}, pong_{0};
   std::atomic<bool> stop_{false};

@@ -1,0 +1,48 @@
+// What the daemon's view of the host comes from: /etc/jit with policy.d and trust, /etc/passwd and /etc/group. Says
+// when to read again; a change counts when a file is closed after writing, renamed in or out, or removed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "jitd/server/inotify.hpp"
+#include "jitd/server/loop.hpp"
+#include "policy/result.hpp"
+
+namespace jit {
+
+class ConfigWatch {
+ public:
+  struct Config {
+    std::string etc_jit = "/etc/jit", etc = "/etc";
+    std::uint64_t settle_usec = 100'000;  // several files written together count once
+    std::uint64_t empty_trust_usec =
+        2'000'000;  // an empty or missing trust file counts after this: editors truncate first
+  };
+
+  [[nodiscard]] static Result<std::unique_ptr<ConfigWatch>> start(Loop& loop, Config config,
+                                                                  std::function<void()> reload,
+                                                                  std::function<void()> accounts);
+  // The trust file as it stands has been read: if it is empty, it was meant.
+  void settled();
+
+ private:
+  ConfigWatch(Loop& loop, Config config, std::function<void()> reload, std::function<void()> accounts);
+  void watch_all();
+  void on_event(const Inotify::Event& event);
+  void on_time();
+  [[nodiscard]] bool trust_empty() const;
+
+  Loop& loop_;
+  Config config_;
+  std::function<void()> reload_, accounts_;
+  std::unique_ptr<Inotify> notify_;
+  int etc_watch_ = -1;
+  bool known_empty_ = false;       // the trust in force came from an empty or missing file
+  std::uint64_t empty_since_ = 0;  // boot time; 0: it is not empty
+  Source reloading_, counting_;
+};
+
+}  // namespace jit
