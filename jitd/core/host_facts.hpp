@@ -1,5 +1,5 @@
-// What the engine must know of the host to make `effects`: ids of local names, who owns the commands, whether sudo is gated.
-// Read from files at each use, never cached across a change; fakes in tests.
+// What the engine must know of the host to make `effects`: ids of local names, who owns the commands, whether sudo is
+// gated. Read from files at each use, never cached across a change; fakes in tests.
 #pragma once
 
 #include <cstdint>
@@ -28,14 +28,19 @@ class HostFacts {
     std::string problem;  // what doctor would say
   };
   [[nodiscard]] virtual SudoStack sudo_stack() const = 0;
+  // The file that the command's path leads to, links followed: what it is called tells an editor behind another name.
+  [[nodiscard]] virtual Result<std::string> resolved(const Command& command) const { return command.path; }
+  // Groups named in `exempt=` on our PAM lines: to give one would open every gate.
+  [[nodiscard]] virtual std::vector<std::string> exempt_groups() const { return {}; }
   // Only sudo-rs, only classic, or both are installed (effects/dropins.hpp).
   [[nodiscard]] virtual SudoDialect dialect() const = 0;
   // Memberships of ours now, so that they make nobody eligible: groups in which `held` has this user.
   [[nodiscard]] virtual std::vector<std::string> given_groups(const std::string& user) const = 0;
 };
 
-// What this host would give for `role`: ids filled in, everything checked that depends on the host. The error says what to
-// do. A role with sudo lines needs an enforced gate on sudo that it opens (DESIGN 4).
+// What this host would give for `role`: ids filled in, everything checked that depends on the host. The error says
+// what to do. A role with sudo lines needs an enforced gate on sudo that it opens, and our lines in sudo's PAM
+// stacks.
 [[nodiscard]] Result<Effects> make_effects(const Policy& policy, const Role& role, const HostFacts& facts);
 
 }  // namespace jit

@@ -92,6 +92,12 @@ void warn_of_roles(Policy& policy) {
     if (role.eligible.empty()) policy.warnings.push_back(where + "nobody is eligible for it");
     if (role.groups.empty() && role.opens.empty() && role.sudo.empty())
       policy.warnings.push_back(where + "gives nothing: no groups, no opens, no sudo");
+    const bool gated = std::any_of(role.opens.begin(), role.opens.end(), [&](const std::string& gate_name) {
+      const Gate* gate = policy.gate(gate_name);
+      return gate != nullptr && gate->enforce && gate->guards_sudo();
+    });
+    if (!role.sudo.empty() && !gated)
+      policy.warnings.push_back(where + "has sudo lines but opens no enforced gate on sudo; hosts will refuse it");
     for (std::size_t i = 0; i + 1 < role.rules.size(); ++i) {
       if (!role.rules[i].when.always()) continue;
       policy.warnings.push_back(at(role.rules[i + 1].place) + ": role " + quoted(name) + ": rule " +

@@ -16,6 +16,10 @@ std::string to_text(const Subject& subject) {
   return "nobody";
 }
 
+bool Gate::guards_sudo() const {
+  return std::find(services.begin(), services.end(), "sudo") != services.end();
+}
+
 const Role* Policy::role(std::string_view name) const {
   const auto it = roles.find(std::string(name));
   return it == roles.end() ? nullptr : &it->second;

@@ -88,6 +88,8 @@ struct Gate {
   bool enforce = false;
   std::string help;
   Place place;
+  // Whether sudo is among its services.
+  [[nodiscard]] bool guards_sudo() const;
 };
 
 struct Policy {
