@@ -20,8 +20,8 @@ struct SudoTool {
   std::string version;
 };
 
-// Looks at the known places (/usr/bin/sudo, /usr/bin/sudo-rs, /usr/lib/cargo/bin/sudo, /usr/bin/sudo.ws, resolved) and asks each for its
-// version.
+// Looks at the known places (/usr/bin, /usr/local/bin and /usr/lib/cargo/bin, plain and with .ws and -rs, resolved
+// and each once) and asks each for its version.
 [[nodiscard]] std::vector<SudoTool> find_sudos(Spawn& spawn);
 [[nodiscard]] SudoDialect dialect_of(const std::vector<SudoTool>& tools);
 
@@ -29,21 +29,34 @@ class Dropins {
  public:
   Dropins(Files& files, Spawn& spawn, std::string dir = kDropinDir);
 
-  // Writes ".jit-<id>.tmp", checks it alone with each visudo, renames it to "jit-<id>". A failed check leaves nothing.
-  [[nodiscard]] Result<void> put(const std::string& grant_id, const std::string& sudoers, const std::vector<SudoTool>& tools);
-  // Unlinks; a missing file is fine.
+  // Writes ".jit-<id>.tmp" (0440 root:root before its content), checks it alone with each visudo, renames it to
+  // "jit-<id>". A failed check leaves nothing. sudo-rs' visudo is not asked about a text with NOTAFTER: it is there
+  // so that sudo-rs drops the line.
+  [[nodiscard]] Result<void> put(const std::string& grant_id, const std::string& sudoers,
+                                 const std::vector<SudoTool>& tools);
+  // Unlinks it and what a crash may have left of it; a missing file is fine.
   [[nodiscard]] Result<void> remove(const std::string& grant_id);
-  // Ids of drop-ins that are there.
+  // Ids of drop-ins that are there. A missing directory has none.
   [[nodiscard]] Result<std::vector<std::string>> present() const;
+  // The text of one, for comparing. Errc::not_found when there is none.
+  [[nodiscard]] Result<std::string> text(const std::string& grant_id) const;
+  // Unlinks temporaries that a crash left.
+  void sweep();
 
-  // The readback, slow and run in the helper: asks each sudo with `sudo -l -U USER -u AS CMD ARGS` that what was meant is
-  // what it gives (tags: nopasswd, record from `sudo -ll` / cvtsudoers) and that a standing rule does not win over ours.
-  [[nodiscard]] static Result<void> readback(Spawn& spawn, const std::vector<SudoTool>& tools, const std::string& user,
-                                             const Effects& effects, const std::string& grant_id, const std::string& dir);
+  // The readback, slow and run in the helper: asks each sudo with `sudo -l -U USER -u AS -- CMD ARGS` that what was
+  // meant is what it gives, and that the rule that wins is ours: of `sudo -ll` from 1.9.14 on (file, authenticate,
+  // log_input, log_output), else from `etc`/sudoers and `etc`/sudoers.d, in which no rule may come after the include
+  // of `dir`. Errc::refused says what is in the way and what to do.
+  [[nodiscard]] static Result<void> readback(Spawn& spawn, const std::vector<SudoTool>& tools,
+                                             const std::string& user, const Effects& effects,
+                                             const std::string& grant_id, const std::string& dir,
+                                             const std::string& etc = "/etc");
 
-  // Whether sudo knows any rule for this user besides ours ("ALL" through a group, ...): asked at activation for
-  // opens = ["sudo"].
-  [[nodiscard]] static Result<bool> has_standing_rule(Spawn& spawn, const SudoTool& tool, const std::string& user);
+  // Whether sudo knows any rule for this user besides those in `dir` ("ALL" through a group, ...): asked at
+  // activation for opens = ["sudo"]. A sudo that does not name the files of its rules and knows any: true, the safe
+  // side.
+  [[nodiscard]] static Result<bool> has_standing_rule(Spawn& spawn, const SudoTool& tool, const std::string& user,
+                                                      const std::string& dir = kDropinDir);
 
  private:
   Files& files_;

@@ -146,9 +146,13 @@ Result<FileMode> mode_of(int fd) {
   return FileMode{status.st_mode & 07777U, status.st_uid, status.st_gid, fd};
 }
 
-Result<void> replace_file(Files& files, int dir, const std::string& name, std::string_view content,
-                          const FileMode& mode, bool durable) {
-  const std::string temporary = "." + name + ".tmp";
+std::string temporary_name(const std::string& name) {
+  return "." + name + ".tmp";
+}
+
+Result<void> write_temporary(Files& files, int dir, const std::string& name, std::string_view content,
+                             const FileMode& mode, bool durable) {
+  const std::string temporary = temporary_name(name);
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
   // Created with no permissions at all: what it is to have is set on the descriptor.
   UniqueFd fd(files.openat(dir, temporary.c_str(), kFlags, 0));
@@ -158,13 +162,19 @@ Result<void> replace_file(Files& files, int dir, const std::string& name, std::s
     fd.reset(files.openat(dir, temporary.c_str(), kFlags, 0));
   }
   if (!fd) return fail_errno(errno, temporary);
+  auto filled = fill(files, fd.get(), content, mode, durable, temporary);
+  if (!filled) (void)files.unlinkat(dir, temporary.c_str(), 0);
+  return filled;
+}
 
-  auto done = fill(files, fd.get(), content, mode, durable, temporary);
-  if (done && files.renameat(dir, temporary.c_str(), dir, name.c_str()) != 0)
-    done = fail_errno(errno, name + ": rename");
-  if (!done) {
+Result<void> replace_file(Files& files, int dir, const std::string& name, std::string_view content,
+                          const FileMode& mode, bool durable) {
+  const std::string temporary = temporary_name(name);
+  if (auto written = write_temporary(files, dir, name, content, mode, durable); !written) return written;
+  if (files.renameat(dir, temporary.c_str(), dir, name.c_str()) != 0) {
+    const int error = errno;
     (void)files.unlinkat(dir, temporary.c_str(), 0);
-    return done;
+    return fail_errno(error, name + ": rename");
   }
   if (durable && files.fsync(dir) != 0) return fail_errno(errno, name + ": fsync of its directory");
   return {};

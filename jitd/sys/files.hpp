@@ -61,6 +61,12 @@ struct FileMode {
 // Owner, mode and attributes of an open file; the descriptor must outlive the use of the result.
 [[nodiscard]] Result<FileMode> mode_of(int fd);
 
+// The first half of replace_file: makes and fills the temporary of DIR/NAME and returns its name, for whoever has to
+// look at it before renaming it. On failure there is none.
+[[nodiscard]] std::string temporary_name(const std::string& name);  // ".NAME.tmp"
+[[nodiscard]] Result<void> write_temporary(Files& files, int dir, const std::string& name, std::string_view content,
+                                           const FileMode& mode, bool durable = true);
+
 // Replaces DIR/NAME: O_EXCL temporary ".NAME.tmp" in the same directory (whatever lay there under that name is
 // unlinked, never adopted), owner and mode, content, fsync, rename, fsync of the directory. On failure the temporary
 // is gone and the old file as it was; only when the last fsync fails is the new file in place, not yet durable.

@@ -1,0 +1,247 @@
+// Which sudo there are, and what they say of a user's rules.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <optional>
+
+#include "jitd/effects/dropins.hpp"
+#include "jitd/effects/sudoers_order.hpp"
+#include "jitd/sys/files.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+constexpr std::array kSudoPlaces = {"/usr/bin/sudo",       "/usr/bin/sudo.ws",       "/usr/bin/sudo-rs",
+                                    "/usr/local/bin/sudo", "/usr/local/bin/sudo-rs", "/usr/lib/cargo/bin/sudo"};
+constexpr std::array kVisudoPlaces = {"/usr/sbin/visudo",       "/usr/bin/visudo",          "/usr/sbin/visudo.ws",
+                                      "/usr/bin/visudo.ws",     "/usr/sbin/visudo-rs",      "/usr/bin/visudo-rs",
+                                      "/usr/local/sbin/visudo", "/usr/lib/cargo/bin/visudo"};
+
+std::string resolved(const char* path) {
+  std::array<char, PATH_MAX> real{};
+  if (::realpath(path, real.data()) == nullptr) return {};
+  struct stat status {};
+  if (::stat(real.data(), &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & S_IXUSR) == 0) return {};
+  return real.data();
+}
+
+Result<SpawnOutcome> ask(Spawn& spawn, std::vector<std::string> argv) {
+  SpawnRequest request;
+  request.argv = std::move(argv);
+  request.max_output = std::size_t{4} << 20U;
+  return spawn.run(request);
+}
+
+std::string first_line(const SpawnOutcome& outcome) {
+  const std::string& text = outcome.out.empty() ? outcome.err : outcome.out;
+  return text.substr(0, text.find('\n'));
+}
+
+// "Sudo version 1.9.13p3", "sudo-rs 0.2.5".
+std::string version_in(const std::string& line) {
+  return line.substr(line.rfind(' ') + 1);
+}
+
+// Its `-V` does not name sudo-rs ("visudo version 0.2.5"); sudo itself was at 1.x long before sudo-rs began.
+bool visudo_is_rs(const std::string& line) {
+  return version_in(line).starts_with("0.");
+}
+
+std::string visudo_for(Spawn& spawn, bool rs) {
+  for (const char* place : kVisudoPlaces) {
+    const std::string path = resolved(place);
+    if (path.empty()) continue;
+    const auto outcome = ask(spawn, {path, "-V"});
+    if (outcome && outcome->exit_status == 0 && visudo_is_rs(first_line(*outcome)) == rs) return path;
+  }
+  return {};
+}
+
+// The argv of one use that the rule must allow: any arguments are shown by one that nobody meant in particular.
+std::vector<std::string> sample(const Command& command) {
+  if (command.path == "ALL") return {"/usr/bin/true"};
+  std::vector<std::string> argv = {command.path};
+  argv.insert(argv.end(), command.args.begin(), command.args.end());
+  if (command.any_args) argv.emplace_back("jit-sample");
+  return argv;
+}
+
+std::vector<std::string> list_command(const SudoTool& tool, const char* how, const std::string& user,
+                                      const SudoEffect& effect) {
+  std::vector<std::string> argv = {tool.sudo, how, "-U", user, "-u", "#" + std::to_string(effect.uid), "--"};
+  for (std::string& word : sample(effect.command)) argv.push_back(std::move(word));
+  return argv;
+}
+
+constexpr std::string_view kEntry = "Sudoers entry:";
+
+// "Sudoers entry: /run/jit/sudoers.d/jit-..." -> the path; empty where this sudo does not say.
+std::string file_of_entry(std::string_view line) {
+  std::string_view path = line.substr(kEntry.size());
+  while (path.starts_with(' ')) path.remove_prefix(1);
+  return std::string(path);
+}
+
+bool inside(const std::string& file, const std::string& dir) {
+  return file.starts_with(dir + "/") && file.find('/', dir.size() + 1) == std::string::npos;
+}
+
+// Rules from LDAP or SSSD come under a heading of their own.
+bool role_heading(std::string_view line) {
+  return line.starts_with("LDAP Role:") || line.starts_with("SSSD Role:");
+}
+
+bool has_option(std::string_view options, std::string_view wanted) {
+  for (std::string_view option : split(options, ',')) {
+    while (option.starts_with(' ')) option.remove_prefix(1);
+    if (option == wanted) return true;
+  }
+  return false;
+}
+
+// `sudo -ll ... -- CMD` of sudo 1.9.14 and later: the rule that matched, with its file.
+Result<void> check_winner(const std::string& listing, const SudoEffect& effect, const std::string& ours,
+                          const std::string& dir) {
+  const std::string command = shown(to_text(effect.command), 200);
+  const auto lines = split(listing, '\n');
+  const std::string file = file_of_entry(lines.front());
+  if (!inside(file, dir))
+    return fail(Errc::refused,
+                "for " + command + " the sudo rule in " + shown(file, 200) +
+                    " wins over what this grant gives: it must stand in a file that sorts before zz-jit");
+  if (file != ours) return {};  // another grant of this user gives the same command: theirs to use
+  std::string_view options;
+  for (const std::string_view line : lines)
+    if (const auto at = line.find("Options: "); at != std::string_view::npos) options = line.substr(at + 9);
+  const bool nopasswd = has_option(options, "!authenticate");
+  const bool recorded = has_option(options, "log_input") && has_option(options, "log_output");
+  if (nopasswd != effect.nopasswd || (effect.record && !recorded))
+    return fail(Errc::refused,
+                "sudo reads the rule for " + command + " with other options than were meant: " + shown(options, 200));
+  return {};
+}
+
+// What an older sudo or sudo-rs does not tell: that nothing comes after our rules, in files or from a directory.
+Result<void> check_order(Spawn& spawn, const SudoTool& tool, const std::string& user, const std::string& dir,
+                         const std::string& etc) {
+  if (auto last = check_included_last(etc, dir, tool.rs); !last) return last;
+  const auto listing = ask(spawn, {tool.sudo, "-ll", "-U", user});
+  if (!listing) return tl::unexpected(listing.error());
+  bool seen_files = false;
+  for (const std::string_view line : split(listing->out, '\n')) {
+    seen_files = seen_files || line.starts_with(kEntry);
+    if (seen_files && role_heading(line))
+      return fail(Errc::refused, "sudo rules of " + shown(user, 100) +
+                                     " from LDAP or SSSD come after those in files and may win: " +
+                                     "put \"sudoers: sss files\" (or ldap files) into " + etc + "/nsswitch.conf");
+  }
+  return {};
+}
+
+// How one sudo is asked about one grant.
+struct Question {
+  const SudoTool& tool;
+  const std::string& user;
+  const std::string& ours;  // the drop-in's path
+  const std::string& dir;
+  bool may_skip;  // sudo-rs beside classic sudo, and lines in the drop-in that sudo-rs is to drop
+};
+
+// Returns whether the order of rules has still to be looked at.
+Result<bool> check_effect(Spawn& spawn, const Question& question, const SudoEffect& effect) {
+  const auto& [tool, user, ours, dir, may_skip] = question;
+  const std::string command = shown(to_text(effect.command), 200);
+  const auto allowed = ask(spawn, list_command(tool, "-l", user, effect));
+  if (!allowed) return tl::unexpected(allowed.error());
+  const bool yes = allowed->exit_status == 0;
+  if (tool.rs && effect.record) {
+    if (!yes) return false;
+    return fail(Errc::refused, tool.sudo + " would run " + command + " by another rule, and cannot record it");
+  }
+  if (!yes && may_skip) return false;
+  if (!yes)
+    return fail(Errc::refused, tool.sudo + " does not allow " + command +
+                                   " although the drop-in is there: " + shown(allowed->err, 300) + "; does it read " +
+                                   dir + " and is the command installed?");
+  const auto winner = ask(spawn, list_command(tool, "-ll", user, effect));
+  if (!winner) return tl::unexpected(winner.error());
+  if (winner->exit_status == 0 && role_heading(winner->out))
+    return fail(Errc::refused, "for " + command + " a sudo rule from LDAP or SSSD wins over what this grant gives");
+  if (winner->exit_status == 0 && winner->out.starts_with(kEntry) &&
+      !file_of_entry(winner->out.substr(0, winner->out.find('\n'))).empty())
+    return check_winner(winner->out, effect, ours, dir).map([] { return false; });
+  return true;
+}
+
+}  // namespace
+
+std::vector<SudoTool> find_sudos(Spawn& spawn) {
+  std::vector<SudoTool> tools;
+  for (const char* place : kSudoPlaces) {
+    const std::string path = resolved(place);
+    const bool known =
+        std::any_of(tools.begin(), tools.end(), [&](const SudoTool& tool) { return tool.sudo == path; });
+    if (path.empty() || known) continue;
+    const auto outcome = ask(spawn, {path, "--version"});
+    const std::string line = outcome ? first_line(*outcome) : std::string();
+    const bool rs = line.starts_with("sudo-rs");
+    tools.push_back({path, visudo_for(spawn, rs), rs, version_in(line)});
+  }
+  return tools;
+}
+
+SudoDialect dialect_of(const std::vector<SudoTool>& tools) {
+  const auto is_rs = [](const SudoTool& tool) { return tool.rs; };
+  if (std::none_of(tools.begin(), tools.end(), is_rs)) return SudoDialect::classic;
+  return std::all_of(tools.begin(), tools.end(), is_rs) ? SudoDialect::sudo_rs : SudoDialect::both;
+}
+
+Result<void> Dropins::readback(Spawn& spawn, const std::vector<SudoTool>& tools, const std::string& user,
+                               const Effects& effects, const std::string& grant_id, const std::string& dir,
+                               const std::string& etc) {
+  const std::string ours = dir + "/jit-" + grant_id;
+  const auto text = read_file(ours, std::size_t{1} << 20U);
+  if (!text) return tl::unexpected(text.error());
+  const bool classic = std::any_of(tools.begin(), tools.end(), [](const SudoTool& tool) { return !tool.rs; });
+  const bool dated = text->find("NOTAFTER=") != std::string::npos;
+  for (const SudoTool& tool : tools) {
+    const Question question{tool, user, ours, dir, tool.rs && classic && dated};
+    bool order_needed = false;
+    for (const SudoEffect& effect : effects.sudo) {
+      const auto more = check_effect(spawn, question, effect);
+      if (!more) return tl::unexpected(more.error());
+      order_needed = order_needed || *more;
+    }
+    if (!order_needed) continue;
+    if (auto fine = check_order(spawn, tool, user, dir, etc); !fine) return fine;
+  }
+  return {};
+}
+
+Result<bool> Dropins::has_standing_rule(Spawn& spawn, const SudoTool& tool, const std::string& user,
+                                        const std::string& dir) {
+  const auto listing = ask(spawn, {tool.sudo, "-ll", "-U", user});
+  if (!listing) return tl::unexpected(listing.error());
+  bool any = false;
+  for (const std::string_view line : split(listing->out, '\n')) {
+    if (role_heading(line)) return true;
+    if (!line.starts_with(kEntry)) continue;
+    any = true;
+    if (!inside(file_of_entry(line), dir)) return true;
+  }
+  if (any) return false;
+  // Nothing listed. sudo says so with status 0, sudo-rs by refusing to list.
+  const bool said_none = listing->out.find("is not allowed to run sudo on") != std::string::npos ||
+                         (tool.rs && listing->err.find("is not allowed to execute 'list' as") != std::string::npos);
+  if (said_none) return false;
+  return fail(Errc::unavailable, tool.sudo + " does not say what " + shown(user, 100) +
+                                     " may run: " + shown(listing->err + listing->out, 300));
+}
+
+}  // namespace jit
