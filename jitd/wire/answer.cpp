@@ -28,7 +28,7 @@ std::uint64_t ended_at(const BoardGrant& grant, const Clocks& clocks) noexcept {
   if (grant.word == kEndedBefore) return 0;
   if (!grant.live) {
     const std::uint64_t at = std::uint64_t{grant.word} * 100;
-    return grant.word == 0 || at > clocks.boot_ms + 100 ? UINT64_MAX : at;
+    return grant.word == 0 || (at > clocks.boot_ms && at - clocks.boot_ms > 100) ? UINT64_MAX : at;
   }
   // Past by the wall clock alone: the clock was set, and there is no telling when.
   return clocks.boot_ms >= grant.boot_deadline_ms ? grant.boot_deadline_ms : UINT64_MAX;

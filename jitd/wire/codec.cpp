@@ -18,6 +18,22 @@ constexpr std::array<std::uint32_t, 256> make_crc_table() {
 }
 constexpr std::array<std::uint32_t, 256> kCrcTable = make_crc_table();
 
+// Types of the known tags by number, so that the parser needs neither a search nor the names.
+enum class Known : std::uint8_t { no, number, text };
+constexpr std::size_t kTagNumbers = 256;
+constexpr std::array<Known, kTagNumbers> make_types() {
+  std::array<Known, kTagNumbers> types{};
+  for (const TagRule& rule : kTags)
+    types[static_cast<std::size_t>(rule.tag)] = rule.type == FieldType::number ? Known::number : Known::text;
+  return types;
+}
+constexpr std::array<Known, kTagNumbers> kTypes = make_types();
+
+Known type_of(Tag tag) noexcept {
+  const auto number = static_cast<std::size_t>(tag);
+  return number < kTagNumbers ? kTypes[number] : Known::no;
+}
+
 template <class Number>
 Number load(const void* at) noexcept {
   unsigned char bytes[sizeof(Number)];
@@ -148,8 +164,7 @@ std::optional<Frame> Frame::parse(std::span<const std::byte> bytes) noexcept {
     if (left < kFieldHeader) return std::nullopt;
     const std::size_t length = frame.u16(at + 2);
     if (length > left - kFieldHeader) return std::nullopt;
-    const TagRule* rule = tag_rule(static_cast<Tag>(frame.u16(at)));
-    if (rule != nullptr && rule->type == FieldType::number && length != 8) return std::nullopt;
+    if (type_of(static_cast<Tag>(frame.u16(at))) == Known::number && length != 8) return std::nullopt;
     at += kFieldHeader + length;
   }
   return frame;
@@ -164,16 +179,14 @@ std::optional<std::string_view> Frame::first(Tag tag) const noexcept {
 }
 
 std::optional<std::uint64_t> Frame::number(Tag tag) const noexcept {
-  const TagRule* rule = tag_rule(tag);
-  if (rule == nullptr || rule->type != FieldType::number) return std::nullopt;
+  if (type_of(tag) != Known::number) return std::nullopt;
   const auto value = first(tag);
   if (!value) return std::nullopt;
   return load_u64(value->data());
 }
 
 std::optional<std::string_view> Frame::text(Tag tag) const noexcept {
-  const TagRule* rule = tag_rule(tag);
-  if (rule == nullptr || rule->type == FieldType::number) return std::nullopt;
+  if (type_of(tag) != Known::text) return std::nullopt;
   return first(tag);
 }
 

@@ -4,8 +4,8 @@
 // SOCK_SEQPACKET, one frame a datagram: header, then TLV fields. All integers little-endian.
 //   header  u32 magic "JIT1" · u16 version · u16 verb · u32 length of the fields · u32 id (the reply repeats it)
 //   field   u16 tag · u16 length · bytes
-// A request gets zero or more `item` frames and then one `result` frame. Unknown tags are skipped, unknown verbs answered
-// with status usage; both sides check the peer (SO_PEERCRED), uid 0 for the server.
+// A request gets zero or more `item` frames and then one `result` frame. Unknown tags are skipped, unknown verbs
+// answered with status usage; both sides check the peer (SO_PEERCRED), uid 0 for the server.
 #pragma once
 
 #include <cstddef>
@@ -72,14 +72,14 @@ inline constexpr VerbRule kControlVerbs[] = {
 };
 // clang-format on
 
-// How a request came out; jitctl's exit codes (DESIGN 6). On the wire as u32.
+// How a request came out; jitctl's exit codes (jitctl(1)).
 enum class Status : std::uint32_t { done = 0, failed = 1, usage = 2, pending = 3, unreachable = 4, refused = 5 };
 
 enum class FieldType : std::uint8_t { number, text, bytes };  // number: u64, 8 bytes
 
 // clang-format off
-// Fields by number. A tag keeps its meaning for ever; text is UTF-8, checked and escaped by whoever shows it. Fields that
-// may repeat in a frame are marked with *.
+// Fields by number. A tag keeps its meaning for ever; text is UTF-8, checked and escaped by whoever shows it.
+// docs/PROTOCOL.md says which may repeat in a frame.
 enum class Tag : std::uint16_t {
   status = 1, message = 2,
   // check: query

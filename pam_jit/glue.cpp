@@ -1,0 +1,109 @@
+// The module as PAM loads it: Host over a pam_handle_t, and the entry points. authenticate, setcred and chauthtok are
+// not there, so that a line of theirs fails (PAM_MODULE_UNKNOWN) instead of passing.
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "pam_jit/logic.hpp"
+#include "pam_jit/paths.hpp"
+#include "pam_jit/system.hpp"
+#include "pam_jit/transport.hpp"
+
+namespace {
+
+using namespace jit::pam;
+
+// How long a close may hold up a logout when jitd does not even take connections.
+constexpr unsigned kCloseTimeoutMs = 50;
+
+class PamHost final : public Host {
+ public:
+  explicit PamHost(pam_handle_t* handle) noexcept : handle_(handle) {}
+
+  const char* item(Item which) noexcept override {
+    const void* text = nullptr;
+    return pam_get_item(handle_, number(which), &text) == PAM_SUCCESS ? static_cast<const char*>(text) : nullptr;
+  }
+  void tell(const char* text) noexcept override { (void)pam_error(handle_, "%s", text); }
+  void log(Level level, const char* text) noexcept override {
+    const int priority = level == Level::error ? LOG_ERR : level == Level::warning ? LOG_WARNING : LOG_NOTICE;
+    pam_syslog(handle_, priority, "%s", text);
+  }
+
+  std::uint32_t real_uid() noexcept override { return ::getuid(); }
+  std::uint64_t started_ms() noexcept override { return process_started_ms(); }
+  jit::wire::Clocks clocks() noexcept override { return read_clocks(); }
+
+  std::ptrdiff_t read(AccountFile file, std::uint64_t offset, std::span<char> into) noexcept override {
+    TrustedFile& from = file == AccountFile::passwd ? passwd_ : group_;
+    return from.open(file == AccountFile::passwd ? kPasswd : kGroup, kTrustedUid, true) ? from.read_some(offset, into)
+                                                                                        : -1;
+  }
+  Reply ask(std::span<const std::byte> request, std::span<std::byte> reply, unsigned timeout_ms) noexcept override {
+    return jit::pam::ask(kCheckSocket, kTrustedUid, request, reply, timeout_ms);
+  }
+  void post(std::span<const std::byte> request) noexcept override {
+    jit::pam::post(kCheckSocket, kTrustedUid, request, kCloseTimeoutMs);
+  }
+  const jit::wire::BoardSource* board() noexcept override {
+    return board_.open(kBoard, kTrustedUid, false) ? &board_ : nullptr;
+  }
+  std::string_view boot_id() noexcept override {
+    const std::size_t size = read_small(kBootIdFile, boot_id_);
+    return {boot_id_, size < sizeof boot_id_ ? 0 : size};
+  }
+
+ private:
+  static int number(Item which) noexcept {
+    switch (which) {
+      case Item::service:
+        return PAM_SERVICE;
+      case Item::user:
+        return PAM_USER;
+      case Item::ruser:
+        return PAM_RUSER;
+      case Item::tty:
+        return PAM_TTY;
+      case Item::rhost:
+        return PAM_RHOST;
+    }
+    return -1;
+  }
+
+  pam_handle_t* handle_;
+  TrustedFile passwd_, group_, board_;
+  char boot_id_[36] = {};
+};
+
+Options options_of(int argc, const char** argv) noexcept {
+  return parse_options({argv, argc > 0 ? static_cast<std::size_t>(argc) : 0});
+}
+
+bool silent(int flags) noexcept { return (static_cast<unsigned>(flags) & PAM_SILENT) != 0; }
+
+}  // namespace
+
+// NOLINTBEGIN(readability-identifier-naming): PAM's names.
+extern "C" {
+
+PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_acct_mgmt(pam_handle_t* pamh, int flags, int argc,
+                                                                       const char** argv) {
+  PamHost host(pamh);
+  return account(host, options_of(argc, argv), silent(flags));
+}
+
+PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_handle_t* pamh, int flags, int argc,
+                                                                          const char** argv) {
+  PamHost host(pamh);
+  return open_session(host, options_of(argc, argv), silent(flags));
+}
+
+PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_close_session(pam_handle_t* pamh, int /*flags*/,
+                                                                           int argc, const char** argv) {
+  PamHost host(pamh);
+  return close_session(host, options_of(argc, argv));
+}
+
+}  // extern "C"
+// NOLINTEND(readability-identifier-naming)

@@ -1,0 +1,52 @@
+// What the logic asks of the outside: PAM and its application, the calling process, the account files, jitd and its
+// board. One interface, so that tests can play all of it. The real one is in system.hpp and glue.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "jitd/wire/answer.hpp"
+
+namespace jit::pam {
+
+enum class Item : std::uint8_t { service, user, ruser, tty, rhost };
+enum class Level : std::uint8_t { error, warning, notice };
+enum class AccountFile : std::uint8_t { passwd, group };
+
+// What came of asking jitd.
+struct Reply {
+  std::size_t size = 0;           // bytes of the reply; 0: there is none
+  const char* failure = nullptr;  // then: why, for the log
+};
+
+class Host {
+ public:
+  // A PAM item; nullptr: not set.
+  virtual const char* item(Item which) noexcept = 0;
+  // A message to the user; a line to the log. Neither is ever a format.
+  virtual void tell(const char* text) noexcept = 0;
+  virtual void log(Level level, const char* text) noexcept = 0;
+
+  virtual std::uint32_t real_uid() noexcept = 0;
+  virtual std::uint64_t started_ms() noexcept = 0;  // boot-time clock at which this process started; 0: unknown
+  virtual wire::Clocks clocks() noexcept = 0;
+
+  // Bytes of /etc/passwd or /etc/group themselves (no name service) from `offset` on: how many; 0 at the end; -1:
+  // unreadable.
+  virtual std::ptrdiff_t read(AccountFile file, std::uint64_t offset, std::span<char> into) noexcept = 0;
+
+  // One question and its answer within the deadline, from a jitd that is root's. `post` does not wait for an answer.
+  virtual Reply ask(std::span<const std::byte> request, std::span<std::byte> reply, unsigned timeout_ms) noexcept = 0;
+  virtual void post(std::span<const std::byte> request) noexcept = 0;
+
+  // The board as it stands now, nullptr: none to read; and the id of this boot, empty: unknown.
+  virtual const wire::BoardSource* board() noexcept = 0;
+  virtual std::string_view boot_id() noexcept = 0;
+
+ protected:
+  ~Host() = default;
+};
+
+}  // namespace jit::pam

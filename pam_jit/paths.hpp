@@ -1,0 +1,28 @@
+// Where everything is. Fixed when the module is built: it runs in setuid programs, and takes no word from anybody
+// about where to look. The modules that tests load are built with JIT_PAM_TEST_UID and look in their working
+// directory.
+#pragma once
+
+#include <sys/types.h>
+
+#include "jitd/wire/protocol.hpp"
+
+namespace jit::pam {
+
+#ifdef JIT_PAM_TEST_UID
+inline constexpr const char* kCheckSocket = "check.sock";
+inline constexpr const char* kBoard = "board";
+inline constexpr const char* kPasswd = "passwd";
+inline constexpr const char* kGroup = "group";
+inline constexpr const char* kBootIdFile = "boot_id";
+inline constexpr uid_t kTrustedUid = JIT_PAM_TEST_UID;
+#else
+inline constexpr const char* kCheckSocket = wire::kCheckSocket;
+inline constexpr const char* kBoard = wire::kBoardFile;
+inline constexpr const char* kPasswd = "/etc/passwd";
+inline constexpr const char* kGroup = "/etc/group";
+inline constexpr const char* kBootIdFile = "/proc/sys/kernel/random/boot_id";
+inline constexpr uid_t kTrustedUid = 0;  // of jitd, its socket and its board
+#endif
+
+}  // namespace jit::pam

@@ -1,0 +1,56 @@
+// The real outside, but for PAM's own handle: files, the calling process, clocks. No heap, nothing kept between
+// calls.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "jitd/wire/answer.hpp"
+
+namespace jit::pam {
+
+// A descriptor that closes itself.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor();
+  void take(int fd) noexcept;
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+// A regular file of the trusted uid that nobody else can write, for reading by pread: a file that is cut under us is
+// a short read, never a signal.
+class TrustedFile final : public wire::BoardSource {
+ public:
+  // Opens once; asks again return the first outcome. With `follow` a symbolic link is followed.
+  [[nodiscard]] bool open(const char* path, uid_t owner, bool follow) noexcept;
+  bool read(std::uint64_t offset, std::span<std::byte> into) const noexcept override;
+  // Up to the size of `into`; 0 at the end, -1: failed.
+  [[nodiscard]] ssize_t read_some(std::uint64_t offset, std::span<char> into) const noexcept;
+
+ private:
+  Descriptor fd_;
+  bool tried_ = false;
+};
+
+// The whole of a small file of /proc; its length, 0: unreadable.
+[[nodiscard]] std::size_t read_small(const char* path, std::span<char> into) noexcept;
+
+// Boot-time clock at which this process started, from field 22 of /proc/self/stat, found behind the last ')': the
+// process chooses its own name (CVE-2017-1000367). 0: unknown.
+[[nodiscard]] std::uint64_t process_started_ms() noexcept;
+[[nodiscard]] std::uint64_t parse_started_ms(std::string_view stat, long ticks_per_second) noexcept;
+
+[[nodiscard]] wire::Clocks read_clocks() noexcept;
+
+}  // namespace jit::pam
