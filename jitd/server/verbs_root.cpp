@@ -103,7 +103,7 @@ void on_health(const VerbPorts& ports, const Caller&, const wire::Frame&, Respon
           [&](wire::Writer& row) { row.text(Tag::name, name).text(Tag::value, clipped(shown(value), 4096)); });
 
   std::vector<std::string> warnings = health.warnings;
-  for (const auto& more : {host->warnings, host->policy.warnings, ports.warnings()})
+  for (const auto& more : {host->warnings, ports.warnings()})
     warnings.insert(warnings.end(), more.begin(), more.end());
   constexpr std::size_t kShown = 30;
   reply.result(wire::Status::done, "", [&](wire::Writer& row) {
