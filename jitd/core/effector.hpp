@@ -36,23 +36,24 @@ class Effector {
  public:
   virtual ~Effector() = default;
 
-  // Before anything is given: free records, the dead-man timer for this end, then `ends` and `held` made durable. Errc::busy:
-  // try again soon (a lock is held), anything else refuses the activation.
+  // Before anything is given: free records, the dead-man timer for this end, then `ends` and `held` made durable.
+  // Errc::busy: try again soon (a lock is held), anything else refuses the activation.
   [[nodiscard]] virtual Result<void> prepare(const Entitlement& entitlement) = 0;
-  // Gives: group memberships and the drop-in. Idempotent. Errc::busy: /etc/.pwd.lock is held, try again for up to 5 s.
+  // Gives: group memberships and the drop-in. Idempotent. Errc::busy: /etc/.pwd.lock is held, try again for up to 5
+  // s.
   [[nodiscard]] virtual Result<void> give(const Entitlement& entitlement) = 0;
-  // Takes away, as one batch: board words, `ends`, drop-ins, one rewrite of /etc/group, `held`. Never delayed by a failing
-  // write; what failed comes back as text and is tried again by reconcile.
+  // Takes away, as one batch: board words, `ends`, drop-ins, one rewrite of /etc/group, `held`. Never delayed by a
+  // failing write; what failed comes back as text and is tried again by reconcile.
   [[nodiscard]] virtual std::vector<std::string> take(const std::vector<EndOrder>& orders) = 0;
   // Level-triggered: makes the host hold exactly `wanted` out of all that is ours (held, drop-ins with our prefix).
   [[nodiscard]] virtual std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) = 0;
   // Publishes the board for `wanted` and arms the dead-man timer for the next end.
   [[nodiscard]] virtual Result<void> publish(const std::vector<Entitlement>& wanted) = 0;
-  // What `ends` says on disk, active and ended records alike; torn ones are left out. Recovery revives none that is marked
-  // ended here, whatever the database says.
+  // What `ends` says on disk, active and ended records alike; torn ones are left out. Recovery revives none that is
+  // marked ended here, whatever the database says.
   [[nodiscard]] virtual Result<std::vector<EndRecord>> ends() = 0;
-  // The database knows the ends of these grants: their records may be freed. Until then a record marked ended stays, so
-  // that an end which the database could not take survives a restart.
+  // The database knows the ends of these grants: their records may be freed. Until then a record marked ended stays,
+  // so that an end which the database could not take survives a restart.
   virtual void settled(const std::vector<std::string>& grants) = 0;
 };
 

@@ -1,0 +1,248 @@
+// From enough consent to a right in force. Facts of now, the decision again, a durable record, the effects, and their
+// proof; whatever fails on the way leaves nothing behind.
+#include <algorithm>
+
+#include "jitd/core/engine_impl.hpp"
+#include "policy/rules/people.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+constexpr std::uint64_t kBusyRetryMs = 50;  // a lock is held: /etc/.pwd.lock by passwd(1), say
+constexpr std::uint64_t kBusyGiveUpMs = 5000;
+constexpr std::uint64_t kUnavailableRetryMs = 5000;  // name services do not answer
+
+std::string reasons_of(const Decision& decision, const std::vector<std::string>& refused) {
+  if (!decision.message.empty()) return decision.message;
+  std::vector<std::string> reasons = decision.reasons;
+  reasons.insert(reasons.end(), refused.begin(), refused.end());
+  return joined(reasons, "; ");
+}
+
+}  // namespace
+
+Entitlement EngineImpl::entitlement_of(const Life& life) const {
+  const GrantRecord& record = life.record;
+  Entitlement entitlement{record.id,        record.digest,          record.user, record.uid, {},
+                          record.not_after, record.boot_deadline_ms};
+  // The text was made by to_text; should the database ever give back another, nothing is given.
+  if (Result<Effects> effects = parse_effects(record.effects)) entitlement.effects = std::move(*effects);
+  return entitlement;
+}
+
+void EngineImpl::settle(Life& life) {
+  for (const Reply<Outcome>& waiter : std::exchange(life.waiters, {})) answer<Outcome>(waiter, outcome_of(life));
+}
+
+void EngineImpl::keep_pending(const LifePtr& life, std::string why, std::uint64_t retry_in_ms) {
+  life->step = Life::Step::idle;
+  life->retry_boot_ms = retry_in_ms == 0 ? 0 : now().boot_ms + retry_in_ms;
+  if (life->record.why != why) {
+    life->record.why = std::move(why);
+    touch(life);
+    save_or_queue();
+    changed();
+  }
+  settle(*life);
+}
+
+void EngineImpl::try_activate(const LifePtr& life) {
+  const GrantRecord& record = life->record;
+  if (life->over() || record.state == GrantState::active) return settle(*life);
+  const bool effects_under_way = life->step != Life::Step::idle && life->step != Life::Step::asking;
+  if (effects_under_way) return;
+  const Instant at = now();
+  if (!life->in_force() && record.expires <= at.wall_ms / 1000) {
+    return end(life, "expired", "nobody who may approve it did so in time");
+  }
+  const std::uint64_t attempt = ++life->attempt;
+  life->step = Life::Step::asking;
+  life->retry_boot_ms = 0;
+  ports_.questions.account(record.user, later<Account>([this, life, attempt](const Result<Account>& account) {
+                             if (life->attempt == attempt) with_account(life, account);
+                           }));
+}
+
+void EngineImpl::with_account(const LifePtr& life, const Result<Account>& account) {
+  const GrantRecord& record = life->record;
+  if (!account && account.error().code != Errc::not_found) {
+    return keep_pending(life, "name services do not answer: " + account.error().message, kUnavailableRetryMs);
+  }
+  if (!account) return end(life, "user", "there is no user " + record.user + " any more");
+  if (account->name != record.user || account->uid != record.uid) {
+    return end(life, "user",
+               "the user was renumbered: " + record.user + " had uid " + std::to_string(record.uid) + " and has " +
+                   std::to_string(account->uid));
+  }
+  std::string why;
+  if (locked_user(record, &why)) return end(life, "locked", why);
+  if (why = revoked(record); !why.empty()) return end(life, "revoked", why);
+  const Judged judged = judge(*life, own_groups(*account), When::activation);
+  const Verdict verdict = judged.decision.verdict;
+  if (verdict == Verdict::review && !life->resumed) {
+    return keep_pending(life, "waiting for " + joined(judged.waiting_for));
+  }
+  if (verdict != Verdict::approve) {
+    return end(life, "policy",
+               (life->resumed ? "no longer granted: " : "denied: ") + reasons_of(judged.decision, judged.refused));
+  }
+  if (!life->resumed && guard_.behind()) return keep_pending(life, guard_.problem(), kUnavailableRetryMs);
+  if (life->direct && life->direct->not_before && now().wall() < *life->direct->not_before) {
+    return keep_pending(life, "approved; starts at " + format_utc(*life->direct->not_before));
+  }
+  with_decision(life, *account, judged);
+}
+
+void EngineImpl::with_decision(const LifePtr& life, const Account& account, const Judged& judged) {
+  const GrantRecord& record = life->record;
+  const Role* role = host_->policy.role(record.role);
+  if (role == nullptr) return end(life, "policy", "policy has no role " + record.role + " any more");
+  Result<Effects> effects = make_effects(host_->policy, *role, ports_.facts);
+  if (!effects) return end(life, "policy", effects.error().message);
+  const bool from_signed_text = !record.direct || life->resumed;
+  if (from_signed_text && to_text(*effects) != record.effects) {
+    return end(life, "policy", "what the host would give has changed since it was approved; ask again");
+  }
+  // pam_jit does not see the command: to open a gate on sudo is to open it for whatever else the user may run.
+  const bool opens_sudo = std::any_of(effects->opens.begin(), effects->opens.end(), [&](const std::string& name) {
+    const Gate* gate = host_->policy.gate(name);
+    return gate != nullptr &&
+           std::any_of(gate->services.begin(), gate->services.end(),
+                       [](const std::string& service) { return service == "sudo" || service == "sudo-i"; });
+  });
+  if (!opens_sudo || role->dangerous) return commit_activation(life, account, judged, *effects);
+  ports_.questions.standing_rule(
+      record.user, later<bool>([this, life, attempt = life->attempt, account, judged,
+                                effects = *effects](const Result<bool>& standing) {
+        if (life->attempt != attempt) return;
+        if (!standing) {
+          return keep_pending(life, "sudo does not say which rules the user has: " + standing.error().message,
+                              kUnavailableRetryMs);
+        }
+        if (*standing) {
+          return end(life, "policy",
+                     life->record.user +
+                         " has sudo rules of their own, which this role would open too: "
+                         "it needs dangerous = true");
+        }
+        commit_activation(life, account, judged, effects);
+      }));
+}
+
+void EngineImpl::commit_activation(const LifePtr& life, const Account& account, const Judged& judged,
+                                   const Effects& effects) {
+  const Instant at = now();
+  const std::int64_t at_s = at.wall_ms / 1000;
+  GrantRecord next = life->record;
+  next.state = GrantState::activating;
+  next.effects = to_text(effects);
+  next.facts_groups.clear();
+  for (const std::string& group : own_groups(account)) next.facts_groups.push_back(group);
+  std::set<PersonRef> entitled = revokers(host_->policy);
+  if (const Role* role = host_->policy.role(next.role)) entitled.merge(approvers_of(host_->policy, *role));
+  next.consents.clear();
+  for (const PersonRef& person : judged.consents) {
+    if (entitled.contains(person)) next.consents.push_back(person);
+  }
+  next.rule = judged.decision.rule;
+  if (!life->resumed) {
+    next.duration = std::min(judged.decision.duration, judged.narrowed.value_or(judged.decision.duration));
+    next.activated = at_s;
+    next.not_after = at_s + next.duration.count();
+    if (life->direct && life->direct->not_after) {
+      next.not_after = std::min<std::int64_t>(next.not_after, life->direct->not_after->time_since_epoch().count());
+      next.duration = Seconds(next.not_after - at_s);
+    }
+    if (next.not_after * 1000 <= at.wall_ms) return end(life, "expired", "it ended before it could begin");
+    next.boot_id = ports_.clock.boot_id();
+    next.boot_deadline_ms = at.boot_ms + static_cast<std::uint64_t>(next.not_after * 1000 - at.wall_ms);
+  }
+  next.why = "being given";
+
+  std::vector<std::string> consents;
+  for (const PersonRef& person : next.consents) consents.push_back(to_text(person));
+  AuditEvent event = event_of(life->resumed ? "resume" : "activate", life.get(),
+                              {{"reason", next.reason},
+                               {"ticket", next.ticket},
+                               {"duration", format_duration(next.duration)},
+                               {"not_after", format_utc(WallTime(Seconds(next.not_after)))},
+                               {"consents", joined(consents, " ")},
+                               {"rule", next.rule},
+                               {"effects", next.effects},
+                               {"policy", digest_text(host_->policy.digest)},
+                               {"digest", digest_text(next.digest)}});
+  if (life->resumed) {
+    // It has its durable record; this one may come late.
+    audit_.note(std::move(event));
+    life->record = std::move(next);
+    touch(life);
+    save_or_queue();
+  } else {
+    const Write write = [next](Store& store) { return store.put(next); };
+    unsaved_.erase(next.digest);  // it is in `write`, newer
+    if (Result<void> saved = save_or_drop({write}, {std::move(event)}); !saved) {
+      return end(life, "failed",
+                 "no durable record of it could be made, so it is not given: " + saved.error().message);
+    }
+    life->record = std::move(next);
+  }
+  life->give_up_boot_ms = at.boot_ms + kBusyGiveUpMs;
+  life->step = Life::Step::preparing;
+  give(life);
+}
+
+void EngineImpl::give(const LifePtr& life) {
+  const Entitlement entitlement = entitlement_of(*life);
+  const auto failed = [&](const Error& error) {
+    const std::uint64_t at = now().boot_ms;
+    if (error.code == Errc::busy && at < life->give_up_boot_ms) {
+      life->retry_boot_ms = at + kBusyRetryMs;
+      changed();
+      return;
+    }
+    end(life, "failed", "it could not be given: " + error.message);
+  };
+  life->on_host = true;
+  if (life->step == Life::Step::preparing) {
+    if (Result<void> done = ports_.effector.prepare(entitlement); !done) return failed(done.error());
+    life->step = Life::Step::giving;
+  }
+  if (Result<void> done = ports_.effector.give(entitlement); !done) return failed(done.error());
+  if (entitlement.effects.sudo.empty()) return activated(life);
+  life->step = Life::Step::reading_back;
+  ports_.questions.readback(life->record.user, entitlement.effects, life->record.id,
+                            later<bool>([this, life, attempt = life->attempt](const Result<bool>& right) {
+                              if (life->attempt != attempt) return;
+                              if (!right) {
+                                return end(life, "failed",
+                                           "sudo could not be asked what it gives: " + right.error().message);
+                              }
+                              if (!*right) return end(life, "failed", "sudo does not give what was approved");
+                              activated(life);
+                            }));
+}
+
+void EngineImpl::activated(const LifePtr& life) {
+  GrantRecord& record = life->record;
+  life->step = Life::Step::idle;
+  record.state = GrantState::active;
+  if (Result<void> done = ports_.effector.publish(entitlements(false)); !done) {
+    record.state = GrantState::activating;
+    return end(life, "failed", "the board could not be written: " + done.error().message);
+  }
+  const std::string until = format_utc(WallTime(Seconds(record.not_after)));
+  record.why = "active until " + until;
+  touch(life);
+  save_or_queue();
+  std::vector<std::string> consents;
+  for (const PersonRef& person : record.consents) consents.push_back(person.name);
+  journal(5,
+          record.user + " has " + record.role + " until " + until +
+              (consents.empty() ? " by " + record.rule : ", approved by " + joined(consents)) + ": " + record.reason,
+          life.get(), "activate", {{"JIT_NOT_AFTER", until}});
+  changed();
+  settle(*life);
+}
+
+}  // namespace jit

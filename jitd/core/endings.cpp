@@ -1,0 +1,111 @@
+// How rights end: effects first, then what is written about it. Nothing here waits for a database.
+#include <algorithm>
+
+#include "jitd/core/engine_impl.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+constexpr std::uint64_t kReconcileRetryMs = 1000;
+
+}  // namespace
+
+void EngineImpl::end(std::vector<Ending> endings) {
+  std::erase_if(endings, [](const Ending& ending) { return ending.life->over(); });
+  if (endings.empty()) return;
+  const Instant at = now();
+  std::vector<EndOrder> orders;
+  for (const Ending& ending : endings) {
+    Life& life = *ending.life;
+    ++life.attempt;  // late answers find nobody
+    life.step = Life::Step::idle;
+    life.retry_boot_ms = 0;
+    if (!life.on_host) continue;
+    Entitlement held = entitlement_of(life);
+    orders.push_back({held.grant, held.user, held.uid, std::move(held.effects), ending.word});
+  }
+  bool published = false;
+  for (const Ending& ending : endings) {
+    GrantRecord& record = ending.life->record;
+    const bool was_given = record.state == GrantState::active || ending.life->resumed;
+    published = published || record.state == GrantState::active;
+    record.state = was_given ? GrantState::ended : GrantState::refused;
+    record.why = ending.why;
+    record.ended = at.wall_ms / 1000;
+  }
+  if (!orders.empty()) report(ports_.effector.take(orders));
+  if (published) publish();
+  for (const Ending& ending : endings) {
+    const GrantRecord& record = ending.life->record;
+    const bool was_given = record.state == GrantState::ended;
+    Fields fields = ending.more;
+    fields.emplace("why", ending.why);
+    fields.emplace("end", ending.word);
+    note(was_given ? "end" : "deny", *ending.life, std::move(fields));
+    journal(5, record.user + (was_given ? " has no longer " : " does not get ") + record.role + ": " + ending.why,
+            ending.life.get(), was_given ? "end" : "deny", {{"JIT_END", ending.word}});
+    touch(ending.life);
+    settle(*ending.life);
+  }
+  save_or_queue();
+  changed();
+}
+
+void EngineImpl::end_due(Instant at) {
+  std::vector<Ending> endings;
+  for (const auto& [digest, life] : lives_) {
+    if (life->over()) continue;
+    const GrantRecord& record = life->record;
+    if (life->in_force()) {
+      if (at.wall_ms >= record.not_after * 1000 || at.boot_ms >= record.boot_deadline_ms) {
+        endings.push_back({life, "expired", "expired", {}});
+      }
+    } else if (at.wall_ms >= record.expires * 1000) {
+      endings.push_back({life, "expired", "nobody who may approve it did so in time", {}});
+    }
+  }
+  end(std::move(endings));
+}
+
+void EngineImpl::report(const std::vector<std::string>& failures) {
+  if (failures.empty()) return;
+  for (const std::string& failure : failures) journal(3, failure, nullptr, "effect");
+  reconcile_boot_ms_ = now().boot_ms + kReconcileRetryMs;
+}
+
+void EngineImpl::publish() {
+  if (Result<void> done = ports_.effector.publish(entitlements(false)); !done) {
+    report({"the board could not be written: " + done.error().message});
+  }
+}
+
+void EngineImpl::release(const Caller& caller, const std::string& id_prefix, bool all,
+                         Reply<std::vector<Outcome>> reply) {
+  const Turn turn(*this);
+  viewer(caller, [this, caller, id_prefix, all, reply](const Viewer& who) {
+    std::vector<LifePtr> chosen;
+    if (all) {
+      for (const auto& [digest, life] : lives_) {
+        if (!life->over() && (who.root || own(who, life->record))) chosen.push_back(life);
+      }
+    } else {
+      Result<LifePtr> found = find_visible(who, id_prefix, true);
+      if (!found) return answer<std::vector<Outcome>>(reply, tl::unexpected<Error>(found.error()));
+      chosen.push_back(*found);
+    }
+    std::vector<Ending> endings;
+    for (const LifePtr& life : chosen) {
+      const bool by_root = who.root && life->record.uid != 0;
+      const std::string by = by_root ? "local root" : shown(life->record.user, 256);
+      const std::string did = life->in_force() ? "released by " : "withdrawn by ";
+      endings.push_back({life, by_root ? "root" : "released", did + by, who_handed_in(&caller)});
+    }
+    end(std::move(endings));
+    std::vector<Outcome> outcomes;
+    for (const LifePtr& life : chosen) outcomes.push_back(outcome_of(*life));
+    answer<std::vector<Outcome>>(reply, std::move(outcomes));
+  });
+}
+
+}  // namespace jit

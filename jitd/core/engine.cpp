@@ -1,0 +1,326 @@
+// Time, change and the rest: what drives the engine from outside.
+#include "jitd/core/engine.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "jitd/core/engine_impl.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+constexpr std::int64_t kMarkWhenActiveMs = 60 * 1000;
+constexpr std::int64_t kMarkWhenIdleMs = 10 * 60 * 1000;
+constexpr std::uint64_t kForgetEveryMs = 24ULL * 60 * 60 * 1000;
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::start(Ports ports, std::shared_ptr<const HostView> host) {
+  Result<std::optional<std::string>> stored = ports.store.value("clock_mark");
+  if (!stored) return tl::unexpected<Error>(stored.error());
+  std::optional<ClockMark> mark;
+  if (*stored) {
+    Result<ClockMark> parsed = parse_clock_mark(**stored);
+    if (!parsed) return tl::unexpected<Error>(parsed.error());
+    mark = *parsed;
+  }
+  auto engine = std::make_unique<EngineImpl>(std::move(ports), std::move(host), mark);
+  if (Result<void> recovered = engine->recover(); !recovered) return tl::unexpected<Error>(recovered.error());
+  return engine;
+}
+
+EngineImpl::EngineImpl(Ports ports, std::shared_ptr<const HostView> host, const std::optional<ClockMark>& mark)
+    : ports_(std::move(ports)),
+      host_(std::move(host)),
+      last_mark_(mark),
+      guard_(mark, ports_.clock.now(), ports_.clock.boot_id(), host_->config.clock_tolerance),
+      audit_(ports_.store) {}
+
+EngineImpl::Turn::Turn(EngineImpl& engine) : engine_(engine) {
+  ++engine_.depth_;
+  static_cast<void>(engine_.now());
+}
+
+EngineImpl::Turn::~Turn() {
+  if (--engine_.depth_ > 0) return;
+  // Whoever is called may call the engine again (its own Turn then runs what it adds), or drop it.
+  const std::weak_ptr<const bool> alive = engine_.alive_;
+  while (!engine_.after_.empty()) {
+    const std::function<void()> call = std::move(engine_.after_.front());
+    engine_.after_.pop_front();
+    call();
+    if (alive.expired()) return;
+  }
+  if (std::exchange(engine_.wake_, false) && engine_.ports_.wake) engine_.ports_.wake();
+}
+
+Instant EngineImpl::now() {
+  const Instant at = ports_.clock.now();
+  guard_.observe(at);
+  return at;
+}
+
+void EngineImpl::journal(int priority, std::string message, const Life* life, const std::string& event, Fields more) {
+  if (!ports_.journal) return;
+  JournalLine line;
+  line.priority = priority;
+  line.message = shown(message);
+  line.fields.emplace_back("JIT_EVENT", event);
+  if (life != nullptr) {
+    line.fields.emplace_back("JIT_GRANT", life->record.id);
+    line.fields.emplace_back("JIT_USER", shown(life->record.user));
+    line.fields.emplace_back("JIT_ROLE", life->record.role);
+  }
+  for (const auto& [name, value] : more) line.fields.emplace_back(name, shown(value));
+  ports_.journal(std::move(line));
+}
+
+Outcome EngineImpl::outcome_of(const Life& life) const {
+  return {life.record.id, life.record.state, life.record.why};
+}
+
+std::vector<EngineImpl::LifePtr> EngineImpl::lives_where(bool (*wanted)(const Life&)) const {
+  std::vector<LifePtr> found;
+  for (const auto& [digest, life] : lives_) {
+    if (wanted(*life)) found.push_back(life);
+  }
+  return found;
+}
+
+std::vector<Entitlement> EngineImpl::entitlements(bool activating_too) const {
+  std::vector<Entitlement> wanted;
+  for (const auto& [digest, life] : lives_) {
+    const bool here = life->record.state == GrantState::active ||
+                      (activating_too && life->record.state == GrantState::activating && life->on_host);
+    if (here) wanted.push_back(entitlement_of(*life));
+  }
+  return wanted;
+}
+
+void EngineImpl::tick() {
+  const Turn turn(*this);
+  const Instant at = now();
+  end_due(at);
+  for (const LifePtr& life : lives_where([](const Life& one) { return one.retry_boot_ms != 0; })) {
+    if (life->over() || at.boot_ms < life->retry_boot_ms) continue;
+    life->retry_boot_ms = 0;
+    if (life->step == Life::Step::preparing || life->step == Life::Step::giving) {
+      give(life);
+    } else {
+      try_activate(life);
+    }
+  }
+  for (const LifePtr& life : lives_where([](const Life& one) { return one.direct && one.direct->not_before; })) {
+    const bool due = at.wall() >= *life->direct->not_before;
+    if (due && life->record.state == GrantState::pending && life->step == Life::Step::idle &&
+        life->retry_boot_ms == 0 && !life->start_came) {
+      life->start_came = true;  // once; what it waits for now comes with a signature or a change
+      try_activate(life);
+    }
+  }
+  if (reconcile_boot_ms_ != 0 && at.boot_ms >= reconcile_boot_ms_) reconcile();
+  if (forget_boot_ms_ == 0 || at.boot_ms >= forget_boot_ms_) {
+    forget_boot_ms_ = at.boot_ms + kForgetEveryMs;
+    // By the mark, not by the wall clock: a clock that says 2106 must not make us forget what refuses a replay.
+    const std::int64_t until = std::min(at.wall_ms, guard_.mark_ms()) / 1000;
+    if (Result<void> done = ports_.store.forget(until, host_->config.audit_retention); !done) {
+      journal(4, "what is past could not be dropped from the database: " + done.error().message, nullptr, "database");
+    } else if (Result<std::vector<LockRecord>> locks = ports_.store.locks(); locks && writes_.empty()) {
+      locks_ = std::move(*locks);
+      if (Result<std::vector<RevocationRecord>> left = ports_.store.revocations()) revocations_ = std::move(*left);
+    }
+  }
+  const bool busy =
+      std::any_of(lives_.begin(), lives_.end(), [](const auto& entry) { return entry.second->in_force(); });
+  const bool mark_due = guard_.mark_ms() - saved_mark_ms_ >= (busy ? kMarkWhenActiveMs : kMarkWhenIdleMs);
+  const bool save_due = save_retry_boot_ms_ != 0 ? at.boot_ms >= save_retry_boot_ms_
+                                                 : mark_due || audit_.waiting() > 0 || !unsaved_.empty();
+  if (save_due) save_or_queue();
+}
+
+std::optional<Instant> EngineImpl::next_due() const {
+  constexpr std::int64_t never_wall = std::numeric_limits<std::int64_t>::max();
+  constexpr std::uint64_t never_boot = std::numeric_limits<std::uint64_t>::max();
+  Instant due{never_wall, never_boot};
+  const auto at_wall = [&](std::int64_t seconds) { due.wall_ms = std::min(due.wall_ms, seconds * 1000); };
+  const auto at_boot = [&](std::uint64_t ms) {
+    if (ms != 0) due.boot_ms = std::min(due.boot_ms, ms);
+  };
+  for (const auto& [digest, life] : lives_) {
+    if (life->over()) continue;
+    if (life->in_force()) {
+      at_wall(life->record.not_after);
+      at_boot(life->record.boot_deadline_ms);
+    } else {
+      at_wall(life->record.expires);
+      if (life->direct && life->direct->not_before && !life->start_came) {
+        at_wall(life->direct->not_before->time_since_epoch().count());
+      }
+    }
+    at_boot(life->retry_boot_ms);
+  }
+  for (const LockRecord& lock : locks_) {
+    if (!lock.lifted && lock.until != 0 && lock.until > guard_.latest().time_since_epoch().count())
+      at_wall(lock.until);
+  }
+  at_boot(save_retry_boot_ms_);
+  at_boot(reconcile_boot_ms_);
+  if (const std::optional<std::uint64_t> agreement = guard_.agreement_at_boot_ms()) at_boot(*agreement);
+  if (due.wall_ms == never_wall && due.boot_ms == never_boot) return std::nullopt;
+  return due;
+}
+
+void EngineImpl::reload(std::shared_ptr<const HostView> host) {
+  const Turn turn(*this);
+  const bool new_policy = host->policy.digest != host_->policy.digest;
+  host_ = std::move(host);
+  guard_.set_tolerance(host_->config.clock_tolerance);
+  note("reload", {{"policy", digest_text(host_->policy.digest)},
+                  {"policy_changed", new_policy ? "yes" : "no"},
+                  {"last_good", host_->last_good ? "yes" : "no"}});
+  for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
+    life->voices.reset();  // keys that are trusted only now may have signed
+  }
+  decide_again();
+  publish();  // gates may have changed
+  save_or_queue();
+}
+
+void EngineImpl::decide_again() {
+  std::map<std::string, std::string> effects_of;  // role to what the host would give now
+  std::vector<Ending> endings;
+  for (const LifePtr& life : lives_where([](const Life& one) { return one.in_force(); })) {
+    GrantRecord& record = life->record;
+    std::string why;
+    if (locked_user(record, &why)) {
+      endings.push_back({life, "locked", why, {}});
+      continue;
+    }
+    const Role* role = host_->policy.role(record.role);
+    if (role == nullptr) {
+      endings.push_back({life, "policy", "policy has no role " + record.role + " any more", {}});
+      continue;
+    }
+    const std::set<std::string> groups(record.facts_groups.begin(), record.facts_groups.end());
+    const Judged judged = judge(*life, groups, When::in_force);
+    if (judged.decision.verdict != Verdict::approve) {
+      std::vector<std::string> reasons = judged.decision.reasons;
+      reasons.insert(reasons.end(), judged.refused.begin(), judged.refused.end());
+      endings.push_back({life, "policy", "no longer granted: " + joined(reasons, "; "), {}});
+      continue;
+    }
+    auto effects = effects_of.find(record.role);
+    if (effects == effects_of.end()) {
+      Result<Effects> made = make_effects(host_->policy, *role, ports_.facts);
+      effects = effects_of.emplace(record.role, made ? to_text(*made) : "error: " + made.error().message).first;
+    }
+    if (effects->second != record.effects) {
+      const bool error = effects->second.starts_with("error: ");
+      endings.push_back({life,
+                         "policy",
+                         error ? effects->second.substr(7) : "what the host would give for this role has changed",
+                         {}});
+    }
+  }
+  end(std::move(endings));
+  for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
+    std::string why;
+    if (locked_user(life->record, &why)) {
+      end(life, "locked", why);
+    } else {
+      try_activate(life);
+    }
+  }
+}
+
+void EngineImpl::accounts_changed() {
+  const Turn turn(*this);
+  std::set<std::string> users;
+  for (const LifePtr& life : lives_where([](const Life& one) { return one.in_force(); }))
+    users.insert(life->record.user);
+  for (const std::string& user : users) {
+    ports_.questions.account(user, later<Account>([this, user](const Result<Account>& account) {
+                               if (!account && account.error().code != Errc::not_found)
+                                 return;  // not answered is not gone
+                               std::vector<Ending> endings;
+                               for (const auto& [digest, life] : lives_) {
+                                 if (!life->in_force() || life->record.user != user) continue;
+                                 if (!account) {
+                                   endings.push_back({life, "user", "there is no user " + user + " any more", {}});
+                                 } else if (account->uid != life->record.uid || account->name != user) {
+                                   endings.push_back({life, "user", "the user was renumbered", {}});
+                                 }
+                               }
+                               end(std::move(endings));
+                               save_or_queue();
+                             }));
+  }
+  decide_again();  // a group may have another gid, a command another owner
+  save_or_queue();
+}
+
+void EngineImpl::reconcile() {
+  const Turn turn(*this);
+  reconcile_boot_ms_ = 0;
+  report(ports_.effector.reconcile(entitlements(true)));
+  publish();
+}
+
+void EngineImpl::accept_clock(const Caller& caller, Reply<Outcome> reply) {
+  const Turn turn(*this);
+  const Instant at = now();
+  const std::string before = format_utc(WallTime(Seconds(guard_.mark_ms() / 1000)));
+  guard_.accept(at);
+  Fields fields = who_handed_in(&caller);
+  fields.emplace("mark_before", before);
+  fields.emplace("mark", format_utc(at.wall()));
+  note("accept_clock", std::move(fields));
+  journal(5, "the clock is taken over as " + format_utc(at.wall()) + "; the mark was " + before, nullptr, "clock");
+  for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
+    try_activate(life);
+  }
+  save_or_queue();
+  answer<Outcome>(reply, Outcome{"", GrantState::active, "the clock is taken over as " + format_utc(at.wall())});
+  changed();
+}
+
+Result<std::vector<ChainEntry>> EngineImpl::audit(std::uint64_t from, std::size_t limit) {
+  return ports_.store.audit(from, limit);
+}
+
+void EngineImpl::checked(const std::vector<CheckReport>& batch) {
+  const Turn turn(*this);
+  for (const CheckReport& report : batch) {
+    note("check", {{"service", report.service},
+                   {"subject", report.subject},
+                   {"verdict", report.verdict},
+                   {"gate", report.gate},
+                   {"grant", report.grant},
+                   {"count", std::to_string(report.count)}});
+  }
+  save_or_queue();
+}
+
+Engine::Health EngineImpl::health() const {
+  Health health;
+  for (const auto& [digest, life] : lives_) {
+    if (life->record.state == GrantState::active) ++health.active;
+    if (life->record.state == GrantState::pending) ++health.pending;
+  }
+  health.clock = guard_.problem();
+  health.warnings = host_->warnings;
+  if (host_->last_good) {
+    health.warnings.push_back("the policy files are bad; the last good policy is in use: " + host_->policy_error);
+  }
+  for (const Error& bad : host_->trust.approvers.bad) health.warnings.push_back(bad.message);
+  if (!save_problem_.empty()) {
+    health.warnings.push_back("the database takes nothing, so nothing new is granted: " + save_problem_);
+  }
+  health.warnings.insert(health.warnings.end(), start_warnings_.begin(), start_warnings_.end());
+  health.audit_sequence = audit_.sequence();
+  health.audit_head = to_hex(audit_.head().bytes);
+  return health;
+}
+
+}  // namespace jit

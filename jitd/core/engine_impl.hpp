@@ -1,0 +1,235 @@
+// The engine's one class, split over files by what happens: request.cpp (a wish becomes a request), submit.cpp (a
+// document comes in), reviews.cpp, direct.cpp, revocations.cpp, locks.cpp (by kind), judge.cpp (the decision with the
+// facts and consents of now), activation.cpp and endings.cpp (effects given and taken), recovery.cpp (after a start),
+// saving.cpp (what is durable), views.cpp (who may see what), engine.cpp (time, reload and the rest).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "jitd/audit/audit_log.hpp"
+#include "jitd/core/clock_guard.hpp"
+#include "jitd/core/engine.hpp"
+#include "jitd/core/host_facts.hpp"
+#include "jitd/core/life.hpp"
+#include "policy/rules/decision.hpp"
+
+namespace jit {
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(Ports ports, std::shared_ptr<const HostView> host, const std::optional<ClockMark>& mark);
+  [[nodiscard]] Result<void> recover();  // recovery.cpp; once, before anything else
+
+  void request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) override;
+  void submit(const Caller* caller, std::string text, Reply<Outcome> reply) override;
+  void release(const Caller& caller, const std::string& id_prefix, bool all,
+               Reply<std::vector<Outcome>> reply) override;
+  void roles(const Caller& caller, Reply<std::vector<RoleView>> reply) override;
+  void list(const Caller& caller, bool all, bool ended, Reply<std::vector<GrantView>> reply) override;
+  void pending(const Caller& caller, Reply<std::vector<GrantView>> reply) override;
+  void show(const Caller& caller, const std::string& id_prefix, Reply<GrantView> reply) override;
+  void document(const Caller& caller, const std::string& id_prefix, Reply<std::string> reply) override;
+  void lift(const Caller& caller, const std::string& user, Reply<Outcome> reply) override;
+  void accept_clock(const Caller& caller, Reply<Outcome> reply) override;
+  Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) override;
+  void tick() override;
+  std::optional<Instant> next_due() const override;
+  void reload(std::shared_ptr<const HostView> host) override;
+  void accounts_changed() override;
+  void reconcile() override;
+  void checked(const std::vector<CheckReport>& batch) override;
+  Health health() const override;
+
+ private:
+  using LifePtr = std::shared_ptr<Life>;
+  using Fields = std::map<std::string, std::string>;
+  using Write = std::function<Result<void>(Store&)>;
+
+  // Every entry and every late answer runs inside a Turn. Replies and wake-ups are kept back until the outermost one
+  // is over, so that whoever is called may call the engine again and finds it whole.
+  class Turn {
+   public:
+    explicit Turn(EngineImpl& engine);
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn();
+
+   private:
+    EngineImpl& engine_;
+  };
+  template <class T>
+  void answer(const Reply<T>& reply, Result<T> result) {
+    if (reply) after_.push_back([reply, result = std::move(result)] { reply(result); });
+  }
+  // An answer that runs in a Turn, and not at all when the engine is gone by then.
+  template <class T, class Then>
+  Questions::Answer<T> later(Then then) {
+    return [this, alive = std::weak_ptr<const bool>(alive_), then = std::move(then)](Result<T> result) {
+      if (alive.expired()) return;
+      const Turn turn(*this);
+      then(std::move(result));
+    };
+  }
+
+  // engine.cpp
+  [[nodiscard]] Instant now();  // reads the clocks, and the guard with them
+  [[nodiscard]] std::int64_t wall() { return now().wall_ms / 1000; }
+  [[nodiscard]] WallTime wall_time() { return now().wall(); }
+  void changed() { wake_ = true; }
+  void journal(int priority, std::string message, const Life* life, const std::string& event, Fields more = {});
+  [[nodiscard]] Outcome outcome_of(const Life& life) const;
+  [[nodiscard]] std::vector<LifePtr> lives_where(bool (*wanted)(const Life&)) const;
+  [[nodiscard]] std::vector<Entitlement> entitlements(bool activating_too) const;
+  void decide_again();  // every life, after policy, people, trust or locks changed
+
+  // request.cpp
+  struct Behind {  // who stands behind a wish
+    Account account;
+    std::optional<Account> login;
+  };
+  void who_asks(const Caller& caller, Reply<Behind> then);
+  void request_by(const Behind& behind, const WishInput& wish, const Reply<Outcome>& reply);
+  [[nodiscard]] Result<void> within_rate(std::uint32_t uid);
+  [[nodiscard]] Result<LifePtr> make_request(const Behind& behind, const WishInput& wish, const Role& role,
+                                             const Decision& decision, Seconds duration);
+
+  // submit.cpp
+  [[nodiscard]] Result<void> meant_for_us(const std::vector<std::string>& hosts,
+                                          const std::vector<std::string>& segments) const;
+  [[nodiscard]] Result<void> made_lately(WallTime created, bool with_ceiling);
+  // Fingerprints of signers whose key or person is locked now.
+  [[nodiscard]] std::vector<std::string> locked_signers(const Verified& verified);
+  // Stored text and `verified` together; void keys of both.
+  [[nodiscard]] Result<StoredDocument> merged(const Verified& verified, std::int64_t keep_until);
+  // Persons whose signature on `verified` counts as it comes in. `why`: for people, when there is none.
+  [[nodiscard]] std::vector<PersonRef> signed_by(const Verified& verified, const std::vector<PersonRef>& excluded,
+                                                 std::string* why);
+  [[nodiscard]] Fields who_handed_in(const Caller* caller) const;
+
+  // reviews.cpp, direct.cpp, revocations.cpp, locks.cpp
+  void on_review(const Caller* caller, const Verified& verified, const Review& review, const Reply<Outcome>& reply);
+  void on_direct(const Caller* caller, const Verified& verified, const GrantDocument& grant,
+                 const Reply<Outcome>& reply);
+  void direct_for(const Fields& handed_in, const Verified& verified, const GrantDocument& grant,
+                  const Account& account, const Reply<Outcome>& reply);
+  void on_revocation(const Caller* caller, const Verified& verified, const Revocation& revocation,
+                     const Reply<Outcome>& reply);
+  void on_lock(const Caller* caller, const Verified& verified, const Lock& lock, const Reply<Outcome>& reply);
+  void on_unlock(const Caller* caller, const Verified& verified, const Lock& lock, const Reply<Outcome>& reply);
+  // Why a document of this digest, beneficiary, role and age is refused; empty: it is not revoked.
+  [[nodiscard]] std::string revoked(const GrantRecord& record) const;
+  [[nodiscard]] bool names_user(const std::vector<std::string>& users, const GrantRecord& record) const;
+  [[nodiscard]] bool names_person(const std::vector<std::string>& names, const PersonRef& person) const;
+  [[nodiscard]] bool locked_user(const GrantRecord& record, std::string* why) const;
+  [[nodiscard]] Locks locks_now() const;
+
+  // judge.cpp
+  struct Judged {
+    Decision decision;
+    std::vector<PersonRef> consents;   // that count
+    std::optional<Seconds> narrowed;   // the shortest that a counting review allows
+    std::vector<std::string> refused;  // signatures that do not count, and why
+    std::vector<std::string> waiting_for;
+  };
+  enum class When : std::uint8_t {
+    activation,
+    in_force
+  };  // in force: dates of keys and reviews were judged at activation
+  [[nodiscard]] const std::vector<Voice>& voices(Life& life);
+  [[nodiscard]] std::optional<Voice> voice_of(const StoredDocument& document) const;
+  [[nodiscard]] Judged judge(Life& life, const std::set<std::string>& groups, When when);
+  [[nodiscard]] std::set<std::string> own_groups(const Account& account) const;
+  [[nodiscard]] Facts facts_of(const GrantRecord& record, std::set<std::string> groups) const;
+  [[nodiscard]] std::vector<std::string> waiting_for(const Decision& decision,
+                                                     const std::vector<PersonRef>& requesters) const;
+  [[nodiscard]] bool may_review(const PersonRef& person, const GrantRecord& record) const;
+
+  // activation.cpp
+  void try_activate(const LifePtr& life);
+  void with_account(const LifePtr& life, const Result<Account>& account);
+  void with_decision(const LifePtr& life, const Account& account, const Judged& judged);
+  void commit_activation(const LifePtr& life, const Account& account, const Judged& judged, const Effects& effects);
+  void give(const LifePtr& life);
+  void activated(const LifePtr& life);
+  void keep_pending(const LifePtr& life, std::string why, std::uint64_t retry_in_ms = 0);
+  void settle(Life& life);  // tells the waiters
+  [[nodiscard]] Entitlement entitlement_of(const Life& life) const;
+
+  // endings.cpp
+  struct Ending {
+    LifePtr life;
+    std::string word;  // for `ends`
+    std::string why;   // for people
+    Fields more;       // for the audit: by whom
+  };
+  void end(std::vector<Ending> endings);
+  void end(const LifePtr& life, const std::string& word, const std::string& why, Fields more = {}) {
+    end(std::vector<Ending>{{life, word, why, std::move(more)}});
+  }
+  void end_due(Instant at);
+  void publish();
+  void report(const std::vector<std::string>& failures);
+
+  // saving.cpp
+  void note(const std::string& event, Fields fields);
+  void note(const std::string& event, const Life& life, Fields fields = {});
+  // Durable now, or not at all: the events are withdrawn and the writes forgotten.
+  [[nodiscard]] Result<void> save_or_drop(std::vector<Write> writes, std::vector<AuditEvent> events);
+  // Durable now or as soon as the database takes it.
+  void save_or_queue(std::vector<Write> writes = {});
+  [[nodiscard]] Result<void> save();
+  [[nodiscard]] AuditEvent event_of(const std::string& event, const Life* life, Fields fields);
+  void touch(const LifePtr& life) { unsaved_[life->record.digest] = life; }
+
+  // recovery.cpp
+  void resume(const LifePtr& life, const std::map<std::string, EndRecord>& ends, Instant at);
+
+  // views.cpp
+  struct Viewer {
+    bool root = false;
+    std::uint32_t uid = 0;
+    std::string user;  // empty: name services did not answer
+    std::optional<PersonRef> person;
+    std::set<std::string> groups;
+  };
+  void viewer(const Caller& caller, std::function<void(const Viewer&)> then);
+  [[nodiscard]] bool own(const Viewer& viewer, const GrantRecord& record) const;
+  [[nodiscard]] bool visible(const Viewer& viewer, const GrantRecord& record) const;
+  [[nodiscard]] Result<LifePtr> find_visible(const Viewer& viewer, const std::string& id_prefix, bool own_only);
+  [[nodiscard]] GrantView view_of(Life& life, const Viewer& viewer);
+  [[nodiscard]] std::vector<LifePtr> ended_lives();
+  [[nodiscard]] RoleView role_view(const Role& role, const Viewer& viewer);
+
+  Ports ports_;
+  std::shared_ptr<const HostView> host_;
+  std::optional<ClockMark> last_mark_;  // as the last run left it
+  ClockGuard guard_;
+  AuditLog audit_;
+  std::map<Digest, LifePtr> lives_;  // pending, activating, active, and ended ones until that is durable
+  std::vector<LockRecord> locks_;
+  std::vector<RevocationRecord> revocations_;
+  std::map<std::uint32_t, std::deque<std::uint64_t>> rate_;  // uid to boot-time ms of its latest requests
+
+  std::vector<Write> writes_;             // not durable yet, in order
+  std::map<Digest, LifePtr> unsaved_;     // records that changed
+  std::string save_problem_;              // empty: the last save went well
+  std::uint64_t save_retry_boot_ms_ = 0;  // 0: nothing waits
+  std::uint64_t reconcile_boot_ms_ = 0;   // 0: nothing failed
+  std::uint64_t forget_boot_ms_ = 0;
+  std::int64_t saved_mark_ms_ = 0;
+  std::vector<std::string> start_warnings_;
+
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
+  int depth_ = 0;
+  bool wake_ = false;
+  std::deque<std::function<void()>> after_;
+};
+
+}  // namespace jit

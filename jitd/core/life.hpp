@@ -1,0 +1,53 @@
+// A request or direct grant while it lives, as the engine holds it in memory: its record, and what is under way for
+// it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jitd/core/engine.hpp"
+#include "jitd/store/store.hpp"
+#include "policy/document/kinds.hpp"
+#include "policy/document/verify.hpp"
+
+namespace jit {
+
+// What one document says for a request: a review, or a direct grant for itself. Signers who were locked when it came
+// are left out already.
+struct Voice {
+  Digest document;
+  Kind kind = Kind::review;
+  bool approve = true;
+  std::optional<Seconds> duration;
+  std::int64_t created = 0;
+  std::int64_t expires = 0;
+  std::string comment;
+  std::vector<Signer> signers;
+};
+
+struct Life {
+  GrantRecord record;
+  std::optional<GrantDocument> direct;       // of a direct grant that is still to be activated
+  std::optional<std::vector<Voice>> voices;  // read from the store when first asked for
+
+  // An activation is a chain of questions and steps. Each answer carries the attempt that it belongs to; whatever
+  // ends or restarts the life takes the next number, and late answers fall on the floor.
+  std::uint64_t attempt = 0;
+  enum class Step : std::uint8_t { idle, asking, preparing, giving, reading_back } step = Step::idle;
+  bool resumed = false;             // recovery: decided again, for what remains
+  std::uint64_t retry_boot_ms = 0;  // tries again then; 0: nothing to try
+  std::uint64_t give_up_boot_ms = 0;
+  bool start_came = false;                      // not_before of a direct grant has passed
+  bool on_host = false;                         // something may have been given: an end has to take it away
+  std::vector<Engine::Reply<Outcome>> waiters;  // told when the activation has come to something
+
+  [[nodiscard]] bool in_force() const {
+    return record.state == GrantState::active || record.state == GrantState::activating;
+  }
+  [[nodiscard]] bool over() const { return record.state == GrantState::ended || record.state == GrantState::refused; }
+};
+
+}  // namespace jit

@@ -1,0 +1,274 @@
+// A user's wish becomes the host's signed request.
+#include <algorithm>
+
+#include "jitd/core/engine_impl.hpp"
+#include "policy/document/envelope.hpp"
+#include "policy/names.hpp"
+#include "policy/rules/people.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+constexpr std::size_t kMaxTicket = 128;
+constexpr std::uint64_t kMinuteMs = 60 * 1000;
+
+// Absent and forbidden answer alike (P8).
+Error no_such_role(const std::string& role) {
+  return {Errc::refused,
+          "there is no role \"" + shown(role, 100) + "\" that you may ask for here; 'jitctl roles' lists yours", 0};
+}
+
+Result<void> check_text(std::string_view what, const std::string& text, std::size_t limit) {
+  const std::string name(what);
+  if (text.size() > limit) return fail(Errc::invalid, name + " is longer than " + std::to_string(limit) + " bytes");
+  if (const std::optional<std::string> bad = unclean(text)) return fail(Errc::invalid, name + " has a " + *bad);
+  return {};
+}
+
+Result<void> check_wish(const WishInput& wish) {
+  if (Result<void> fine = check_policy_name(wish.role, "role"); !fine) return fine;
+  if (wish.reason.find_first_not_of(" \n\t") == std::string::npos) {
+    return fail(Errc::invalid, "say why: a request needs a reason (-m)");
+  }
+  if (Result<void> fine = check_text("the reason", wish.reason, kMaxReason); !fine) return fine;
+  if (Result<void> fine = check_text("the ticket", wish.ticket, kMaxTicket); !fine) return fine;
+  if (wish.ticket.find('\n') != std::string::npos) return fail(Errc::invalid, "the ticket has a line end");
+  if (wish.duration && *wish.duration <= Seconds(0)) return fail(Errc::invalid, "the duration is not positive");
+  return {};
+}
+
+Result<void> check_identity(std::uint32_t uid) {
+  if (uid == 0) return fail(Errc::refused, "root needs no grant; ask as the user who shall have it");
+  if (!usable_id(uid)) return fail(Errc::refused, "uid " + std::to_string(uid) + " is nobody's");
+  if (dynamic_id(uid)) {
+    return fail(Errc::refused, "uid " + std::to_string(uid) + " is handed out at run time; nothing is granted to it");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> EngineImpl::within_rate(std::uint32_t uid) {
+  const std::uint64_t at = now().boot_ms;
+  std::erase_if(rate_,
+                [&](const auto& entry) { return entry.second.empty() || entry.second.back() + kMinuteMs <= at; });
+  std::deque<std::uint64_t>& times = rate_[uid];
+  while (!times.empty() && times.front() + kMinuteMs <= at) times.pop_front();
+  if (times.size() >= host_->config.requests_per_minute) {
+    return fail(Errc::busy, "more than " + std::to_string(host_->config.requests_per_minute) +
+                                " requests in a minute; wait and ask again");
+  }
+  times.push_back(at);
+  return {};
+}
+
+void EngineImpl::who_asks(const Caller& caller, Reply<Behind> then) {
+  const auto unknown = [](std::uint32_t uid, const Error& error) {
+    return Error{error.code == Errc::not_found ? Errc::refused : error.code,
+                 "the account of uid " + std::to_string(uid) + ": " + error.message, 0};
+  };
+  ports_.questions.account(
+      caller.uid, later<Account>([this, caller, unknown, then](Result<Account> account) {
+        if (!account) return then(tl::unexpected<Error>(unknown(caller.uid, account.error())));
+        if (account->uid != caller.uid || !check_user_name(account->name)) {
+          return then(fail(Errc::refused,
+                           "the account of uid " + std::to_string(caller.uid) + " does not answer for itself"));
+        }
+        Behind behind{std::move(*account), std::nullopt};
+        if (!caller.loginuid || *caller.loginuid == caller.uid) return then(std::move(behind));
+        // `sudo -u deploy jitctl request` does not hide who logged in.
+        ports_.questions.account(
+            *caller.loginuid, later<Account>([caller, unknown, then, behind](Result<Account> login) {
+              if (!login) return then(tl::unexpected<Error>(unknown(*caller.loginuid, login.error())));
+              if (!check_user_name(login->name)) {
+                return then(fail(Errc::refused, "the account behind your login does not answer for itself"));
+              }
+              Behind both = behind;
+              both.login = std::move(*login);
+              then(std::move(both));
+            }));
+      }));
+}
+
+void EngineImpl::request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) {
+  const Turn turn(*this);
+  Result<void> fine = check_identity(caller.uid);
+  if (fine) fine = check_wish(wish);
+  if (fine) fine = within_rate(caller.uid);
+  if (!fine) return answer<Outcome>(reply, tl::unexpected<Error>(fine.error()));
+  who_asks(caller, [this, wish, reply](Result<Behind> behind) {
+    if (!behind) return answer<Outcome>(reply, tl::unexpected<Error>(behind.error()));
+    request_by(*behind, wish, reply);
+  });
+}
+
+void EngineImpl::request_by(const Behind& behind, const WishInput& wish, const Reply<Outcome>& reply) {
+  const Account& account = behind.account;
+  const Policy& policy = host_->policy;
+  GrantRecord sketch;
+  sketch.user = account.name;
+  sketch.uid = account.uid;
+  sketch.role = wish.role;
+  sketch.requesters.push_back(person_of_user(policy, account.name));
+  if (behind.login) {
+    const PersonRef login = person_of_user(policy, behind.login->name);
+    if (login != sketch.requesters.front()) sketch.requesters.push_back(login);
+  }
+  const auto refuse = [&](Error error, const std::string& rule) {
+    Fields fields{{"user", account.name},
+                  {"uid", std::to_string(account.uid)},
+                  {"role", wish.role},
+                  {"reason", wish.reason},
+                  {"why", error.message}};
+    if (behind.login) fields.emplace("loginuid", std::to_string(behind.login->uid));
+    if (!rule.empty()) fields.emplace("rule", rule);
+    note("deny", std::move(fields));
+    journal(5, "denied: " + account.name + " asked for " + wish.role + ": " + error.message, nullptr, "deny",
+            {{"JIT_USER", account.name}, {"JIT_ROLE", wish.role}});
+    save_or_queue();
+    answer<Outcome>(reply, tl::unexpected<Error>(std::move(error)));
+  };
+
+  const Role* role = policy.role(wish.role);
+  const Facts facts = facts_of(sketch, own_groups(account));
+  const auto is_eligible = [&](const Subject& subject) { return covers(subject, facts); };
+  const auto is_here = [&](const std::string& segment) {
+    return std::find(facts.segments.begin(), facts.segments.end(), segment) != facts.segments.end();
+  };
+  if (role == nullptr || std::none_of(role->eligible.begin(), role->eligible.end(), is_eligible) ||
+      (!role->segments.empty() && std::none_of(role->segments.begin(), role->segments.end(), is_here))) {
+    return refuse(no_such_role(wish.role), "");
+  }
+  std::string why;
+  if (locked_user(sketch, &why)) return refuse({Errc::refused, why, 0}, "");
+  if (guard_.behind()) return refuse({Errc::refused, guard_.problem(), 0}, "");
+
+  // What is held already, or asked for in the same words, is not asked for again.
+  std::size_t waiting = 0;
+  for (const auto& [digest, life] : lives_) {
+    const GrantRecord& other = life->record;
+    if (life->over() || other.user != account.name || other.uid != account.uid) continue;
+    if (!life->in_force()) ++waiting;
+    if (other.role != wish.role) continue;
+    const bool same_wish = !other.direct && other.reason == wish.reason && other.ticket == wish.ticket &&
+                           other.requesters == sketch.requesters && (!wish.duration || other.asked == *wish.duration);
+    if (other.state == GrantState::active || (same_wish && life->step == Life::Step::idle)) {
+      return answer<Outcome>(reply, outcome_of(*life));
+    }
+    if (life->in_force() || same_wish) return life->waiters.push_back(reply);
+  }
+  if (waiting >= host_->config.pending_per_user) {
+    return refuse({Errc::busy,
+                   "you have " + std::to_string(waiting) +
+                       " requests waiting, and no more are taken: release one with 'jitctl release ID'",
+                   0},
+                  "");
+  }
+
+  const Seconds most = std::min(role->max_duration, host_->config.grant_ceiling);
+  if (wish.duration && *wish.duration > most) {
+    return refuse({Errc::refused, "this role is given for at most " + format_duration(most) + " here", 0}, "");
+  }
+  const Wish judged{wish.role, wish.duration.value_or(Seconds(0)), wish.ticket, false};
+  const Decision decision = decide(policy, judged, facts, {}, host_->config.grant_ceiling, wall_time());
+  if (decision.verdict != Verdict::approve && decision.verdict != Verdict::review) {
+    const std::string said = decision.message.empty() ? joined(decision.reasons, "; ") : decision.message;
+    return refuse({Errc::refused, said, 0}, decision.rule);
+  }
+  if (wish.duration && *wish.duration > decision.duration) {
+    return refuse({Errc::refused,
+                   decision.rule + " gives this role for at most " + format_duration(decision.duration) +
+                       "; ask for that or less",
+                   0},
+                  decision.rule);
+  }
+  Result<LifePtr> made = make_request(behind, wish, *role, decision, decision.duration);
+  if (!made) return refuse(made.error(), decision.rule);
+  const LifePtr life = *made;
+  journal(
+      6,
+      account.name + " asks for " + wish.role + " for " + format_duration(life->record.duration) + ": " + wish.reason,
+      life.get(), "request");
+  changed();
+  if (decision.verdict == Verdict::approve) {
+    life->waiters.push_back(reply);
+    return try_activate(life);
+  }
+  answer<Outcome>(reply, outcome_of(*life));
+}
+
+Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const WishInput& wish, const Role& role,
+                                                     const Decision& decision, Seconds duration) {
+  Result<Effects> effects = make_effects(host_->policy, role, ports_.facts);
+  if (!effects) return tl::unexpected<Error>(effects.error());
+  const std::int64_t at = wall();
+  Request request;
+  request.host = host_->config.host;
+  request.host_key = host_->host_key;
+  request.user = behind.account.name;
+  request.uid = behind.account.uid;
+  request.requesters.push_back(person_of_user(host_->policy, behind.account.name));
+  if (behind.login) {
+    const PersonRef login = person_of_user(host_->policy, behind.login->name);
+    if (login != request.requesters.front()) request.requesters.push_back(login);
+  }
+  request.role = role.name;
+  request.duration = duration;
+  request.reason = wish.reason;
+  request.ticket = wish.ticket;
+  request.created = WallTime(Seconds(at));
+  request.expires = request.created + host_->config.pending_life;
+  request.origin = "local";
+  request.effects = to_text(*effects);
+  request.policy = digest_text(host_->policy.digest);
+  request.nonce = make_nonce();
+  const std::string payload = to_payload(request);
+  Result<std::string> signature = host_->key->sign(payload, kind_namespace(Kind::request));
+  if (!signature) return within("the host key", signature.error());
+  const std::string text = to_text(Envelope{payload, {*signature}});
+  if (text.size() > kMaxDocument) {
+    return fail(Errc::refused, "what this role gives does not fit into a request of 32 KiB; split the role");
+  }
+
+  auto life = std::make_shared<Life>();
+  GrantRecord& record = life->record;
+  record.digest = sha256(payload);
+  record.id = id_of(record.digest);
+  record.user = request.user;
+  record.uid = request.uid;
+  record.role = request.role;
+  record.reason = request.reason;
+  record.ticket = request.ticket;
+  record.requesters = request.requesters;
+  record.asked = record.duration = duration;
+  record.created = at;
+  record.expires = request.expires.time_since_epoch().count();
+  record.effects = request.effects;
+  for (const std::string& group : own_groups(behind.account))
+    record.facts_groups.push_back(group);  // for show, until then
+  const std::vector<std::string> needs = waiting_for(decision, record.requesters);
+  record.why = needs.empty() ? "" : "waiting for " + joined(needs);
+  record.rule = decision.rule;
+
+  std::vector<std::string> requesters;
+  for (const PersonRef& person : record.requesters) requesters.push_back(to_text(person));
+  Fields fields{{"reason", record.reason},
+                {"ticket", record.ticket},
+                {"duration", format_duration(duration)},
+                {"digest", digest_text(record.digest)},
+                {"effects", record.effects},
+                {"requesters", joined(requesters, " ")},
+                {"rule", record.rule}};
+  if (behind.login) fields.emplace("loginuid", std::to_string(behind.login->uid));
+  const StoredDocument document{
+      record.digest, Kind::request, text, at, record.expires + host_->config.clock_tolerance.count(), {}};
+  Result<void> saved = save_or_drop({[document](Store& store) { return store.put(document); },
+                                     [stored = record](Store& store) { return store.put(stored); }},
+                                    {event_of("request", life.get(), std::move(fields))});
+  if (!saved) return within("the request could not be stored, so it does not stand", saved.error());
+  lives_[record.digest] = life;
+  return life;
+}
+
+}  // namespace jit

@@ -1,0 +1,142 @@
+// A document comes in, from a person at the socket or from the inbox: both are treated the same. Verified before it
+// is parsed, then to the file of its kind.
+#include <algorithm>
+
+#include "jitd/core/engine_impl.hpp"
+#include "policy/document/envelope.hpp"
+#include "policy/document/verify.hpp"
+#include "policy/rules/people.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+
+void EngineImpl::submit(const Caller* caller, std::string text, Reply<Outcome> reply) {
+  const Turn turn(*this);
+  const std::string source = caller == nullptr ? "the inbox" : "the document";
+  const auto refuse = [&](const Error& error) {
+    // Bytes that no trusted key signed are not audited: strangers could fill the chain with them.
+    journal(5, "a document from " + source + " is refused: " + error.message, nullptr, "refuse");
+    answer<Outcome>(reply, tl::unexpected<Error>(error));
+  };
+  Result<Envelope> envelope = parse_envelope(text);
+  if (!envelope) return refuse(envelope.error());
+  Result<Verified> verified = verify_document(std::move(*envelope), host_->trust, source);
+  if (!verified) return refuse(verified.error());
+
+  const auto counted = [this, fields = who_handed_in(caller), digest = verified->digest, kind = verified->kind,
+                        reply](const Result<Outcome>& outcome) {
+    if (!outcome) {
+      Fields why = fields;
+      why.emplace("document", digest_text(digest));
+      why.emplace("kind", std::string(kind_name(kind)));
+      why.emplace("why", outcome.error().message);
+      note("refuse", std::move(why));
+      journal(5, "a " + std::string(kind_name(kind)) + " is refused: " + outcome.error().message, nullptr, "refuse");
+      save_or_queue();
+    }
+    answer<Outcome>(reply, outcome);
+  };
+  const Document& document = verified->document;
+  if (const Review* review = std::get_if<Review>(&document)) return on_review(caller, *verified, *review, counted);
+  if (const GrantDocument* grant = std::get_if<GrantDocument>(&document)) {
+    return on_direct(caller, *verified, *grant, counted);
+  }
+  if (const Revocation* revocation = std::get_if<Revocation>(&document)) {
+    return on_revocation(caller, *verified, *revocation, counted);
+  }
+  if (const Lock* lock = std::get_if<Lock>(&document)) {
+    if (!lock->lifts.empty()) return on_unlock(caller, *verified, *lock, counted);
+    return on_lock(caller, *verified, *lock, counted);
+  }
+  refuse({Errc::refused,
+          "this is a request, which this host makes itself: it goes to an approver ('jitctl approve FILE'), and the "
+          "approval comes back",
+          0});
+}
+
+Result<void> EngineImpl::meant_for_us(const std::vector<std::string>& hosts,
+                                      const std::vector<std::string>& segments) const {
+  const HostConfig& config = host_->config;
+  if (std::find(hosts.begin(), hosts.end(), config.host) != hosts.end()) return {};
+  for (const std::string& segment : config.segments) {
+    if (std::find(segments.begin(), segments.end(), segment) != segments.end()) return {};
+  }
+  std::vector<std::string> named = hosts;
+  for (const std::string& segment : segments) named.push_back("segment " + segment);
+  return fail(Errc::refused,
+              "this is for " + shown(joined(named), 512) + ", and this host is " + config.host +
+                  (config.segments.empty() ? " in no segment" : " in segment " + joined(config.segments)));
+}
+
+Result<void> EngineImpl::made_lately(WallTime created, bool with_ceiling) {
+  const WallTime at = wall_time();
+  const HostConfig& config = host_->config;
+  if (created > at + config.clock_tolerance) {
+    return fail(Errc::refused, "it was made at " + format_utc(created) + ", and it is " + format_utc(at) +
+                                   " here: one of the clocks is wrong");
+  }
+  if (with_ceiling && created < at - config.absolute_ceiling) {
+    return fail(Errc::refused, "it was made at " + format_utc(created) + ", more than " +
+                                   format_duration(config.absolute_ceiling) + " ago; sign a new one");
+  }
+  return {};
+}
+
+std::vector<std::string> EngineImpl::locked_signers(const Verified& verified) {
+  const WallTime at = wall_time();
+  const Locks locks = locks_now();
+  std::vector<std::string> locked;
+  for (const Signer& signer : verified.signers) {
+    const auto counts = [&](const Locks& held) {
+      return !counting_persons(host_->policy, host_->trust, verified.kind, {signer}, held, {}, at, nullptr).empty();
+    };
+    if (counts(Locks{}) && !counts(locks)) locked.push_back(fingerprint(signer.key));
+  }
+  return locked;
+}
+
+std::vector<PersonRef> EngineImpl::signed_by(const Verified& verified, const std::vector<PersonRef>& excluded,
+                                             std::string* why) {
+  std::vector<std::string> refused = verified.ignored;
+  std::vector<PersonRef> persons = counting_persons(host_->policy, host_->trust, verified.kind, verified.signers,
+                                                    locks_now(), excluded, wall_time(), &refused);
+  if (why != nullptr) *why = refused.empty() ? "no signature counts" : joined(refused, "; ");
+  return persons;
+}
+
+Result<StoredDocument> EngineImpl::merged(const Verified& verified, std::int64_t keep_until) {
+  StoredDocument document{verified.digest, verified.kind, to_text(verified.envelope),
+                          wall(),          keep_until,    locked_signers(verified)};
+  Result<std::optional<StoredDocument>> stored = ports_.store.document(verified.digest);
+  if (!stored) return tl::unexpected<Error>(stored.error());
+  if (!*stored) return document;
+  Result<Envelope> before = parse_envelope((*stored)->text);
+  if (!before) return within("the database", before.error());
+  // A signature that came while its signer was free stays good until the lock itself says otherwise; one that came
+  // while its signer was locked never counts.
+  std::vector<std::string> voided = (*stored)->void_keys;
+  for (const std::string& print : document.void_keys) {
+    const bool came_before =
+        std::any_of(before->signatures.begin(), before->signatures.end(), [&](const std::string& blob) {
+          const Result<Signature> signature = parse_signature(blob);
+          return signature && fingerprint(signature->key) == print;
+        });
+    if (!came_before) voided.push_back(print);
+  }
+  Result<Envelope> both = merge(*before, verified.envelope);
+  if (!both) return tl::unexpected<Error>(both.error());
+  document.text = to_text(*both);
+  document.received = (*stored)->received;
+  document.keep_until = std::max(document.keep_until, (*stored)->keep_until);
+  document.void_keys = std::move(voided);
+  return document;
+}
+
+EngineImpl::Fields EngineImpl::who_handed_in(const Caller* caller) const {
+  if (caller == nullptr) return {{"by", "inbox"}};
+  Fields fields{{"by_uid", std::to_string(caller->uid)}};
+  if (caller->loginuid) fields.emplace("loginuid", std::to_string(*caller->loginuid));
+  return fields;
+}
+
+}  // namespace jit
