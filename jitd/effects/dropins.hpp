@@ -25,6 +25,18 @@ struct SudoTool {
 [[nodiscard]] std::vector<SudoTool> find_sudos(Spawn& spawn);
 [[nodiscard]] SudoDialect dialect_of(const std::vector<SudoTool>& tools);
 
+// find_sudos, remembered until one of the places changes (a package was installed or removed).
+class InstalledSudos {
+ public:
+  explicit InstalledSudos(Spawn& spawn) : spawn_(spawn) {}
+  [[nodiscard]] const std::vector<SudoTool>& now();
+
+ private:
+  Spawn& spawn_;
+  std::string seen_;
+  std::vector<SudoTool> tools_;
+};
+
 class Dropins {
  public:
   Dropins(Files& files, Spawn& spawn, std::string dir = kDropinDir);

@@ -85,6 +85,13 @@ class Lines {
     return true;
   }
 
+  // visit(name, line) for each group that can be read.
+  template <class Visit>
+  void each(Visit&& visit) const {
+    for (const auto& [name, entry] : first_)
+      if (!entry.malformed) visit(name, entry.line);
+  }
+
   [[nodiscard]] bool changed() const { return !changed_.empty(); }
   [[nodiscard]] std::string text() const {
     std::string out;
@@ -174,6 +181,20 @@ bool is_member(std::string_view group_text, std::string_view group, std::string_
   const Lines lines(group_text, true);
   std::size_t at = 0;
   return lines.find(group, at) == Lines::Found::line && lists(lines.members(at), user);
+}
+
+Memberships::Memberships(std::string_view group_text) {
+  const Lines lines(group_text, true);
+  lines.each([&](std::string_view name, std::size_t at) {
+    auto& members = members_[std::string(name)];
+    each_member(lines.members(at),
+                [&](std::string_view member, std::size_t, std::size_t) { members.emplace(member); });
+  });
+}
+
+bool Memberships::lists(const std::string& group, const std::string& user) const {
+  const auto found = members_.find(group);
+  return found != members_.end() && found->second.contains(user);
 }
 
 }  // namespace jit

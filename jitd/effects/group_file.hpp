@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "policy/result.hpp"
@@ -38,7 +40,17 @@ struct GroupEdits {
 [[nodiscard]] Result<GroupEdits> edit_groups(std::string_view group_text, std::string_view gshadow_text,
                                              const std::vector<MembershipEdit>& edits);
 
-// Whether the first line of `group` lists `user`.
+// Whether the first readable line of `group` lists `user`.
 [[nodiscard]] bool is_member(std::string_view group_text, std::string_view group, std::string_view user);
+
+// The same for many questions about one text.
+class Memberships {
+ public:
+  explicit Memberships(std::string_view group_text);
+  [[nodiscard]] bool lists(const std::string& group, const std::string& user) const;
+
+ private:
+  std::unordered_map<std::string, std::unordered_set<std::string>> members_;
+};
 
 }  // namespace jit

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxGroupFile = std::size_t{64} << 20U;
 constexpr off_t kSmallestReserve = off_t{64} * 1024;
-constexpr std::chrono::milliseconds kCacheDeadline{500};
+constexpr std::chrono::milliseconds kCacheDeadline{250};
 
 // An account file as it was read: its text, and the descriptor that carries mode, owner and labels to the new one.
 struct AccountFile {

@@ -32,7 +32,7 @@ class Groups {
 
   // All edits in one rewrite: lock, read again, gshadow first, then group, each fsync + rename, mode, owner and
   // labels (extended attributes) kept, then name-service caches flushed (nscd -i group, sss_cache -G where they are
-  // there and running; never waited for longer than 1 s).
+  // there and running; never waited for longer than 250 ms each).
   [[nodiscard]] Result<GroupChange> apply(const std::vector<MembershipEdit>& edits, LockEffort effort);
 
   // The text of /etc/group now.

@@ -196,6 +196,26 @@ std::vector<SudoTool> find_sudos(Spawn& spawn) {
   return tools;
 }
 
+const std::vector<SudoTool>& InstalledSudos::now() {
+  std::string seen;
+  const auto look = [&](const char* place) {
+    struct stat status {};
+    if (::stat(place, &status) != 0) return;
+    seen += place;
+    for (const auto number :
+         {static_cast<std::int64_t>(status.st_ino), static_cast<std::int64_t>(status.st_size),
+          static_cast<std::int64_t>(status.st_ctim.tv_sec), static_cast<std::int64_t>(status.st_ctim.tv_nsec)})
+      seen += ' ' + std::to_string(number);
+  };
+  for (const char* place : kSudoPlaces) look(place);
+  for (const char* place : kVisudoPlaces) look(place);
+  if (seen != seen_ || tools_.empty()) {
+    tools_ = find_sudos(spawn_);
+    seen_ = std::move(seen);
+  }
+  return tools_;
+}
+
 SudoDialect dialect_of(const std::vector<SudoTool>& tools) {
   const auto is_rs = [](const SudoTool& tool) { return tool.rs; };
   if (std::none_of(tools.begin(), tools.end(), is_rs)) return SudoDialect::classic;

@@ -13,6 +13,7 @@ class Bus {
   virtual ~Bus() = default;
   // Starts the transient timer unit NAME.timer that activates jit-expire.service at `wall_ms` (OnCalendar) and after
   // `from_now_ms` (OnActiveSec), whichever is first, and on a clock change; AccuracySec=1ms.
+  // One of that name that runs already is left as it is: the name tells the times.
   [[nodiscard]] virtual Result<void> start_timer(const std::string& name, std::int64_t wall_ms,
                                                  std::uint64_t from_now_ms) = 0;
   [[nodiscard]] virtual Result<void> stop_timer(const std::string& name) = 0;

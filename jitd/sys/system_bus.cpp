@@ -138,7 +138,9 @@ Result<void> SystemBus::start_timer(const std::string& name, std::int64_t wall_m
   // 0 would mean "never" to no one, but systemd takes it for an unset timer.
   if (r >= 0) r = append_timer(raw, unit, calendar(wall_ms), std::max<std::uint64_t>(from_now_ms, 1) * 1000);
   if (r >= 0) r = sd_bus_call(bus->get(), raw, kTimeoutUsec, &error.error, nullptr);
-  if (r < 0) return bus_failure("timer " + unit, r, error);
+  // There already: armed for the same end by us or by `--expire`, whose names tell the time.
+  if (r < 0 && sd_bus_error_has_name(&error.error, "org.freedesktop.systemd1.UnitExists") == 0)
+    return bus_failure("timer " + unit, r, error);
 
   // The call queues a job; the timer counts only once it is active. It may even have run off already: then it is
   // gone.

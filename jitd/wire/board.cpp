@@ -171,17 +171,22 @@ std::optional<std::uint64_t> BoardView::last_sudo_end(std::uint32_t uid) const n
   // Sorted by uid, one record each.
   for (std::uint32_t low = 0, high = sudo_ends_; low < high;) {
     const std::uint32_t middle = low + (high - low) / 2;
-    std::byte bytes[layout::kSudoEnd];
-    if (!record(sudo_ends_at_, middle, bytes, layout::sudo_end::index)) return std::nullopt;
-    const std::uint32_t found = load_u32(bytes + layout::sudo_end::uid);
-    if (found == uid) return load_u64(bytes + layout::sudo_end::boot_ms);
-    if (found < uid) {
+    const std::optional<SudoEnd> found = sudo_end(middle);
+    if (!found) return std::nullopt;
+    if (found->uid == uid) return found->boot_ms;
+    if (found->uid < uid) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
   return 0;
+}
+
+std::optional<SudoEnd> BoardView::sudo_end(std::uint32_t index) const noexcept {
+  std::byte bytes[layout::kSudoEnd];
+  if (index >= sudo_ends_ || !record(sudo_ends_at_, index, bytes, layout::sudo_end::index)) return std::nullopt;
+  return SudoEnd{load_u32(bytes + layout::sudo_end::uid), load_u64(bytes + layout::sudo_end::boot_ms)};
 }
 
 }  // namespace jit::wire

@@ -75,6 +75,12 @@ struct BoardGrant {
   std::uint32_t word = 0;
 };
 
+// The last end of a sudo entitlement of a uid.
+struct SudoEnd {
+  std::uint32_t uid = 0;
+  std::uint64_t boot_ms = 0;  // CLOCK_BOOTTIME
+};
+
 // Reads one board. open() verifies magic, version, length, the header's checksum and, where `boot_id` is given (36
 // characters), that the board is of that boot. Everything that gives an optional gives nullopt for what is
 // unreadable: absent is never told from damaged by guessing. `source` must outlive the view.
@@ -96,6 +102,9 @@ class BoardView {
   [[nodiscard]] std::optional<BoardSubject> subject(std::string_view name) const noexcept;
   // Boot-time clock of the last end of a sudo entitlement of this uid; 0: none.
   [[nodiscard]] std::optional<std::uint64_t> last_sudo_end(std::uint32_t uid) const noexcept;
+  // All of them, for carrying over to the next board.
+  [[nodiscard]] std::uint32_t sudo_ends() const noexcept { return sudo_ends_; }
+  [[nodiscard]] std::optional<SudoEnd> sudo_end(std::uint32_t index) const noexcept;
 
   // visit(const BoardGrant&) for each grant of a subject, in not_after order; false when a record was unreadable.
   template <class Visit>

@@ -1,0 +1,31 @@
+// The board's file as its writers use it: words set in place, and what a new board takes over from the old one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "jitd/sys/files.hpp"
+#include "policy/result.hpp"
+
+namespace jit {
+
+// Sets the word of each grant on the board for which `over(id)` says so, when it is still live: in place, so it needs
+// no space (P6). No board: nothing to do.
+[[nodiscard]] Result<void> mark_ended(Files& files, const std::string& board, std::uint64_t boot_ms,
+                                      const std::function<bool(std::string_view id)>& over);
+
+// What must not be forgotten when a board is replaced.
+struct CarriedOver {
+  std::set<std::string> ended;                       // ids of grants whose word is not live
+  std::map<std::uint32_t, std::uint64_t> sudo_ends;  // uid: boot-time ms of the last end of a sudo entitlement
+};
+
+// Reads the old board. A grant that stood on it and is not `wanted` any more counts as ended at `now_ms`.
+[[nodiscard]] CarriedOver carry_over(const std::string& board, std::uint64_t now_ms,
+                                     const std::function<bool(std::string_view id)>& wanted);
+
+}  // namespace jit

@@ -1,0 +1,39 @@
+#include "jitd/core/dead_man.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace jit {
+
+EndTime earlier(const EndTime& a, const EndTime& b) {
+  return {std::min(a.wall_ms, b.wall_ms), std::min(a.boot_ms, b.boot_ms)};
+}
+
+Result<void> DeadMan::cover(const EndTime& end) {
+  const Instant now = clock_.now();
+  const auto to_come = [&](const EndTime& at) { return at.wall_ms > now.wall_ms && at.boot_ms > now.boot_ms; };
+  if (!armed_ || !to_come(armed_->end)) return set(end);
+  return set(earlier(armed_->end, end));
+}
+
+Result<void> DeadMan::set(const std::optional<EndTime>& end) {
+  if (armed_ && end && armed_->end == *end) return {};
+  std::optional<Armed> next;
+  if (end) {
+    const Instant now = clock_.now();
+    const std::uint64_t left = end->boot_ms > now.boot_ms ? end->boot_ms - now.boot_ms : 0;
+    // Named after its time: whoever arms for the same end arms the same timer.
+    std::string name = "jit-dead-man-" + std::to_string(end->wall_ms) + "-" + std::to_string(end->boot_ms);
+    if (auto started =
+            bus_.start_timer(name, end->wall_ms + static_cast<std::int64_t>(kDeadManSlackMs), left + kDeadManSlackMs);
+        !started)
+      return started;
+    next = Armed{*end, std::move(name)};
+  }
+  const auto old = std::exchange(armed_, std::move(next));
+  // One that stays costs a run of `--expire` that finds nothing to do.
+  if (old) (void)bus_.stop_timer(old->name);
+  return {};
+}
+
+}  // namespace jit

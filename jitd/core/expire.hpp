@@ -1,0 +1,42 @@
+// `jitd --expire [--all]`: takes away what is over, from `held`, `ends`, the drop-ins and the board alone: no
+// database, no policy, no name service, no jitd. Run by the dead-man timer and after a crash (what is due), at boot
+// and when the package is removed (everything). Safe to run at any time and several times at once.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "jitd/core/host.hpp"
+#include "jitd/sys/bus.hpp"
+#include "jitd/sys/clock.hpp"
+#include "jitd/sys/files.hpp"
+#include "jitd/sys/spawn.hpp"
+
+namespace jit {
+
+struct ExpirePorts {
+  Files& files;
+  Spawn& spawn;
+  Clock& clock;
+  Bus& bus;
+  // The daemon to kill when it holds the effects lock for a second: its pid, as its unit tells it. Errc::not_found:
+  // none.
+  std::function<Result<pid_t>()> daemon;
+};
+
+struct Expired {
+  std::vector<std::string> grants;    // whose record was turned to ended
+  std::vector<std::string> notes;     // for the journal: a daemon killed, the lock not got
+  std::vector<std::string> failures;  // something of ours may remain that should not
+};
+
+// Due is what is past on either clock, everything with `all`, everything of another boot (boot starts with nothing
+// granted), everything whose record is ended or torn, and every effect without a record. Records of another boot that
+// are not past stay active, so that jitd may decide those grants again. What is not due gets a new dead-man timer.
+[[nodiscard]] Expired expire(const Paths& paths, const ExpirePorts& ports, bool all);
+
+// The same on this host. Exit status: 0 when nothing of ours remains that should not, else 1 and why on stderr.
+[[nodiscard]] int expire_main(bool all);
+
+}  // namespace jit

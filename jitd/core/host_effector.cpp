@@ -1,0 +1,316 @@
+#include "jitd/core/host_effector.hpp"
+
+#include <algorithm>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+
+#include "jitd/core/board_file.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr milliseconds kLockForGiving{20};
+constexpr milliseconds kLockForTaking{300};
+constexpr std::uint64_t kLongestHold = 300;  // ms
+constexpr milliseconds kTurnOfOthers{10};    // twice what a waiting FileLock sleeps
+// How long the record of an end is kept when the database never said that it knows: a clock may still be set back.
+constexpr std::int64_t kKeepEnds = 24 * 3600;
+
+EndTime end_of(const Entitlement& entitlement) {
+  return {entitlement.not_after * 1000, entitlement.boot_deadline_ms};
+}
+
+// What went wrong, collected: an end goes on whatever fails.
+template <class T>
+void collect(std::vector<std::string>& failures, const Result<T>& result) {
+  if (!result) failures.push_back(result.error().message);
+}
+void collect(std::vector<std::string>& failures, const Taken& taken) {
+  failures.insert(failures.end(), taken.notes.begin(), taken.notes.end());
+  failures.insert(failures.end(), taken.failures.begin(), taken.failures.end());
+}
+
+}  // namespace
+
+EffectPaths::EffectPaths(const Paths& paths)
+    : var(paths.var),
+      etc(paths.etc),
+      lock(paths.run + "/effects.lock"),
+      board(paths.run + "/board"),
+      dropins(paths.run + "/sudoers.d"),
+      reserve(paths.etc_jit + "/.reserve") {}
+
+Result<std::unique_ptr<HostEffector>> HostEffector::open(Ports ports, const Paths& paths) {
+  EffectPaths places(paths);
+  auto held = HeldFile::open(ports.files, places.var, "held");
+  if (!held) return tl::unexpected(held.error());
+  auto ends = EndsFile::open(ports.files, places.var, "ends");
+  if (!ends) return tl::unexpected(ends.error());
+  return std::unique_ptr<HostEffector>(
+      new HostEffector(std::move(ports), std::move(places), std::move(*held), std::move(*ends)));
+}
+
+HostEffector::HostEffector(Ports ports, EffectPaths paths, HeldFile held, EndsFile ends)
+    : ports_(std::move(ports)),
+      paths_(std::move(paths)),
+      held_(std::move(held)),
+      ends_(std::move(ends)),
+      groups_(ports_.files, ports_.spawn, paths_.etc, paths_.reserve),
+      dropins_(ports_.files, ports_.spawn, paths_.dropins),
+      sudos_(ports_.spawn),
+      ledger_(held_, groups_),
+      dead_man_(ports_.bus, ports_.clock) {}
+
+Result<FileLock> HostEffector::lock_for_giving() const {
+  return FileLock::take(paths_.lock, kLockForGiving);
+}
+
+std::optional<FileLock> HostEffector::lock_for_taking(std::vector<std::string>& failures) const {
+  auto lock = FileLock::take(paths_.lock, kLockForTaking);
+  if (lock) return std::move(*lock);
+  // Whoever else holds it is taking away as well; doing so twice does no harm, waiting would.
+  failures.push_back("took away without the effects lock: " + lock.error().message);
+  return std::nullopt;
+}
+
+EndRecord HostEffector::active_record(const Entitlement& entitlement) const {
+  return {entitlement.grant,
+          digest_text(entitlement.digest),
+          entitlement.not_after,
+          ports_.clock.boot_id(),
+          entitlement.boot_deadline_ms,
+          true,
+          {}};
+}
+
+Result<void> HostEffector::record_end(const Entitlement& entitlement, const Slots& slots) {
+  const EndRecord record = active_record(entitlement);
+  for (const auto& slot : slots) {
+    if (!slot.record || slot.record->grant != entitlement.grant) continue;
+    if (!slot.record->active)
+      return fail(Errc::refused,
+                  "this grant has ended (" + shown(slot.record->reason, 40) + ") and is not given again");
+    if (*slot.record == record) return {};
+    return ends_.write(slot.index, record);
+  }
+  return ends_.add(record).map([](std::size_t) {});
+}
+
+Result<void> HostEffector::prepare(const Entitlement& entitlement) {
+  if (ports_.clock.boot_id().empty())
+    return fail(Errc::unavailable, "/proc/sys/kernel/random/boot_id cannot be read: no end could be kept on time");
+  const auto lock = lock_for_giving();
+  if (!lock) return tl::unexpected(lock.error());
+  if (!entitlement.effects.groups.empty()) {
+    if (auto reserve = groups_.keep_reserve(); !reserve)
+      return within("no room to take group memberships away again", reserve.error());
+  }
+  const auto slots = ends_.read();
+  if (!slots) return tl::unexpected(slots.error());
+  if (auto covered = dead_man_.cover(end_of(entitlement)); !covered)
+    return within("nothing would end this grant if jitd did not", covered.error());
+  if (auto recorded = record_end(entitlement, *slots); !recorded) return recorded;
+  if (auto noted = ledger_.note({&entitlement}); !noted) return noted;
+  prepared_.insert(entitlement.grant);
+  return {};
+}
+
+Result<void> HostEffector::give(const Entitlement& entitlement) {
+  const auto lock = lock_for_giving();
+  if (!lock) return tl::unexpected(lock.error());
+  if (auto given = ledger_.give({&entitlement}); !given) return given;
+  return put_dropin(entitlement);
+}
+
+Result<void> HostEffector::put_dropin(const Entitlement& entitlement) {
+  if (entitlement.effects.sudo.empty()) return {};
+  const auto& tools = sudos_.now();
+  const auto sudoers = to_sudoers(entitlement.effects, entitlement.uid, dialect_of(tools),
+                                  WallTime(Seconds(entitlement.not_after)), entitlement.grant);
+  if (!sudoers) return tl::unexpected(sudoers.error());
+  if (const auto there = dropins_.text(entitlement.grant); there && *there == *sudoers) return {};
+  return dropins_.put(entitlement.grant, *sudoers, tools);
+}
+
+void HostEffector::mark_ends(const std::vector<EndOrder>& orders, std::vector<std::string>& failures) {
+  const auto slots = ends_.read();
+  if (!slots) {
+    failures.push_back("the ends cannot be recorded: " + slots.error().message);
+    return;
+  }
+  std::unordered_map<std::string, const EndOrder*> by_grant;
+  for (const EndOrder& order : orders) by_grant.emplace(order.grant, &order);
+  for (const auto& slot : *slots) {
+    if (!slot.record || !slot.record->active) continue;
+    const auto order = by_grant.find(slot.record->grant);
+    if (order == by_grant.end()) continue;
+    EndRecord record = *slot.record;
+    record.active = false;
+    record.reason = order->second->reason;
+    collect(failures, ends_.write(slot.index, record, false));
+  }
+}
+
+// The order: what can be done without a disk first. The pwrites to `ends` survive our own death at once and a power
+// cut from the fsync on; a power cut takes drop-ins and board along anyway.
+std::vector<std::string> HostEffector::take(const std::vector<EndOrder>& orders) {
+  std::vector<std::string> failures;
+  if (orders.empty()) return failures;
+  std::unordered_set<std::string> ending;
+  const std::uint64_t now = ports_.clock.now().boot_ms;
+  for (const EndOrder& order : orders) {
+    ending.insert(order.grant);
+    prepared_.erase(order.grant);
+    if (!order.effects.sudo.empty()) sudo_ends_[order.uid] = std::max(sudo_ends_[order.uid], now);
+  }
+  const auto lock = lock_for_taking(failures);
+  const auto over = [&](std::string_view id) { return ending.contains(std::string(id)); };
+  collect(failures, mark_ended(ports_.files, paths_.board, now, over));
+  mark_ends(orders, failures);
+  for (const EndOrder& order : orders) collect(failures, dropins_.remove(order.grant));
+  collect(failures, ends_.sync());
+  collect(failures, ledger_.take([&](const HeldRecord& record) { return ending.contains(record.grant); }));
+  return failures;
+}
+
+// Thousands take longer than the second after which `--expire` takes us for dead: it gets its turn in between.
+void HostEffector::put_dropins(const std::vector<const Entitlement*>& entitlements, std::optional<FileLock> lock,
+                               std::vector<std::string>& failures) {
+  std::uint64_t held_since = ports_.clock.now().boot_ms;
+  for (const Entitlement* entitlement : entitlements) {
+    if (ports_.clock.now().boot_ms - held_since > kLongestHold) {
+      lock.reset();
+      std::this_thread::sleep_for(kTurnOfOthers);
+      lock = lock_for_taking(failures);
+      held_since = ports_.clock.now().boot_ms;
+    }
+    if (auto put = put_dropin(*entitlement); !put)
+      failures.push_back("grant " + entitlement->grant + ": " + put.error().message);
+  }
+}
+
+std::vector<std::string> HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
+  std::vector<std::string> failures;
+  auto lock = lock_for_taking(failures);
+  dropins_.sweep();
+
+  // What `ends` says is over stays over; what it does not know gets its record before its effects.
+  std::unordered_map<std::string, const Entitlement*> keeping;
+  std::vector<const Entitlement*> keeping_list;
+  if (const auto slots = ends_.read(); slots) {
+    std::unordered_map<std::string, const EndsFile::Slot*> known;
+    for (const auto& slot : *slots)
+      if (slot.record) known.emplace(slot.record->grant, &slot);
+    for (const Entitlement& entitlement : wanted) {
+      const auto record = known.find(entitlement.grant);
+      if (record == known.end() || *record->second->record != active_record(entitlement)) {
+        if (auto recorded = record_end(entitlement, *slots); !recorded) {
+          failures.push_back("grant " + entitlement.grant + ": " + recorded.error().message);
+          continue;
+        }
+      }
+      keeping.emplace(entitlement.grant, &entitlement);
+      keeping_list.push_back(&entitlement);
+    }
+    forget_old_ends(*slots);
+  } else {
+    failures.push_back("no end can be recorded: " + slots.error().message);
+  }
+
+  const auto present = dropins_.present();
+  collect(failures, present);
+  for (const std::string& id : present.value_or(std::vector<std::string>{})) {
+    const auto entitlement = keeping.find(id);
+    if (entitlement == keeping.end() || entitlement->second->effects.sudo.empty())
+      collect(failures, dropins_.remove(id));
+  }
+  collect(failures, ledger_.take([&](const HeldRecord& record) {
+    const auto entitlement = keeping.find(record.grant);
+    if (entitlement == keeping.end() || entitlement->second->user != record.user) return true;
+    const auto& groups = entitlement->second->effects.groups;
+    return std::none_of(groups.begin(), groups.end(), [&](const GroupEffect& group) {
+      return group.group == record.group && group.gid == record.gid;
+    });
+  }));
+
+  auto noted = ledger_.note(keeping_list);
+  collect(failures, noted);
+  if (noted) collect(failures, ledger_.give(keeping_list));
+  put_dropins(keeping_list, std::move(lock), failures);
+  return failures;
+}
+
+Result<void> HostEffector::publish(const std::vector<Entitlement>& wanted) {
+  const auto lock = FileLock::take(paths_.lock, kLockForTaking);
+  if (!lock) return tl::unexpected(lock.error());
+  const Instant now = ports_.clock.now();
+  std::unordered_set<std::string_view> ids;
+  for (const Entitlement& entitlement : wanted) ids.insert(entitlement.grant);
+  auto carried = carry_over(paths_.board, now.boot_ms, [&](std::string_view id) { return ids.contains(id); });
+  for (const std::string& id : prepared_) carried.ended.erase(id);
+  const auto slots = ends_.read();
+  if (!slots) return tl::unexpected(slots.error());
+  for (const auto& slot : *slots)
+    if (slot.record && !slot.record->active) carried.ended.insert(slot.record->grant);
+  for (const auto& [uid, at] : sudo_ends_) carried.sudo_ends[uid] = std::max(carried.sudo_ends[uid], at);
+
+  wire::BoardContent content;
+  content.gates = ports_.gates();
+  content.boot_id = ports_.clock.boot_id();
+  content.sudo_ends.assign(carried.sudo_ends.begin(), carried.sudo_ends.end());
+  std::optional<EndTime> next;
+  for (const Entitlement& entitlement : wanted) {
+    const EndTime end = end_of(entitlement);
+    next = next ? earlier(*next, end) : end;
+    wire::GrantOnBoard grant;
+    grant.id = entitlement.grant;
+    grant.user = entitlement.user;
+    grant.uid = entitlement.uid;
+    grant.not_after_ms = end.wall_ms;
+    grant.boot_deadline_ms = end.boot_ms;
+    grant.opens = entitlement.effects.opens;
+    grant.has_sudo = !entitlement.effects.sudo.empty();
+    grant.live = !carried.ended.contains(entitlement.grant);
+    content.grants.push_back(std::move(grant));
+  }
+  const auto bytes = wire::make_board(content);
+  if (!bytes) return tl::unexpected(bytes.error());
+  const std::string folder = paths_.board.substr(0, paths_.board.rfind('/'));
+  const auto dir = open_dir(folder);
+  if (!dir) return tl::unexpected(dir.error());
+  constexpr bool kDurable = false;  // /run is gone with the boot that the board speaks of
+  if (auto put = replace_file(ports_.files, dir->get(), "board", *bytes, FileMode{0600, 0, 0, -1}, kDurable); !put)
+    return put;
+  prepared_.clear();
+  return dead_man_.set(next);
+}
+
+Result<std::vector<EndRecord>> HostEffector::ends() {
+  const auto slots = ends_.read();
+  if (!slots) return tl::unexpected(slots.error());
+  std::vector<EndRecord> records;
+  for (const auto& slot : *slots)
+    if (slot.record) records.push_back(*slot.record);
+  return records;
+}
+
+void HostEffector::settled(const std::vector<std::string>& grants) {
+  const std::unordered_set<std::string> known(grants.begin(), grants.end());
+  const auto lock = FileLock::try_take(paths_.lock);
+  if (!lock) return;  // the record stays, and is forgotten when it is old
+  const auto slots = ends_.read();
+  if (!slots) return;
+  for (const auto& slot : *slots)
+    if (slot.record && !slot.record->active && known.contains(slot.record->grant)) (void)ends_.clear(slot.index);
+}
+
+void HostEffector::forget_old_ends(const Slots& slots) {
+  const std::int64_t now = ports_.clock.now().wall_ms / 1000;
+  for (const auto& slot : slots)
+    if (!slot.record || slot.record->not_after + kKeepEnds < now) (void)ends_.clear(slot.index);
+}
+
+}  // namespace jit

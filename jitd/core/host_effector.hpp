@@ -1,0 +1,84 @@
+// The Effector of a real host: held, ends, group files, drop-ins, board and dead-man timer, under the effects lock.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "jitd/core/dead_man.hpp"
+#include "jitd/core/effector.hpp"
+#include "jitd/core/host.hpp"
+#include "jitd/core/ledger.hpp"
+#include "jitd/effects/dropins.hpp"
+#include "jitd/effects/groups.hpp"
+#include "jitd/store/records.hpp"
+#include "jitd/sys/bus.hpp"
+#include "jitd/sys/clock.hpp"
+#include "jitd/sys/lock.hpp"
+#include "jitd/wire/board_writer.hpp"
+
+namespace jit {
+
+// Where the effects' files are: VAR/held, VAR/ends, RUN/effects.lock, RUN/board, RUN/sudoers.d, ETC_JIT/.reserve.
+struct EffectPaths {
+  explicit EffectPaths(const Paths& paths);
+  std::string var, etc, lock, board, dropins, reserve;
+};
+
+class HostEffector final : public Effector {
+ public:
+  struct Ports {
+    Files& files;
+    Spawn& spawn;
+    Clock& clock;
+    Bus& bus;
+    // The policy's gates as they stand now, subjects resolved (server/board_gates.hpp).
+    std::function<std::vector<wire::GateOnBoard>()> gates;
+  };
+
+  // Opens, or makes, the two record files.
+  [[nodiscard]] static Result<std::unique_ptr<HostEffector>> open(Ports ports, const Paths& paths);
+
+  // Refuses a grant whose record is marked ended, whatever the caller believes.
+  [[nodiscard]] Result<void> prepare(const Entitlement& entitlement) override;
+  [[nodiscard]] Result<void> give(const Entitlement& entitlement) override;
+  [[nodiscard]] std::vector<std::string> take(const std::vector<EndOrder>& orders) override;
+  // Leaves the state of `ends` alone: what is not wanted now may be decided again.
+  [[nodiscard]] std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) override;
+  // A grant whose word on the old board is not live, or whose record is marked ended, does not live on the new one
+  // either, unless it was prepared anew since.
+  [[nodiscard]] Result<void> publish(const std::vector<Entitlement>& wanted) override;
+  [[nodiscard]] Result<std::vector<EndRecord>> ends() override;
+  void settled(const std::vector<std::string>& grants) override;
+
+ private:
+  HostEffector(Ports ports, EffectPaths paths, HeldFile held, EndsFile ends);
+  using Slots = std::vector<EndsFile::Slot>;
+  [[nodiscard]] EndRecord active_record(const Entitlement& entitlement) const;
+  [[nodiscard]] Result<void> record_end(const Entitlement& entitlement, const Slots& slots);
+  [[nodiscard]] Result<void> put_dropin(const Entitlement& entitlement);
+  void put_dropins(const std::vector<const Entitlement*>& entitlements, std::optional<FileLock> lock,
+                   std::vector<std::string>& failures);
+  void mark_ends(const std::vector<EndOrder>& orders, std::vector<std::string>& failures);
+  void forget_old_ends(const Slots& slots);
+  [[nodiscard]] Result<FileLock> lock_for_giving() const;
+  [[nodiscard]] std::optional<FileLock> lock_for_taking(std::vector<std::string>& failures) const;
+
+  Ports ports_;
+  EffectPaths paths_;
+  HeldFile held_;
+  EndsFile ends_;
+  Groups groups_;
+  Dropins dropins_;
+  InstalledSudos sudos_;
+  Ledger ledger_;
+  DeadMan dead_man_;
+  std::set<std::string> prepared_;                              // since the last board
+  std::unordered_map<std::uint32_t, std::uint64_t> sudo_ends_;  // uid: boot-time ms, should the board get lost
+};
+
+}  // namespace jit

@@ -1,0 +1,50 @@
+// Who is in which group because of us: `held` and the group files together, so that only what we added is ever taken
+// away (P3) and nothing is added that could not be taken away after a crash (P4).
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "jitd/core/effector.hpp"
+#include "jitd/effects/groups.hpp"
+#include "jitd/store/records.hpp"
+
+namespace jit {
+
+struct Taken {
+  std::vector<std::string> notes;     // done, and worth a line: a holder of the lock killed, a group that was gone
+  std::vector<std::string> failures;  // still there, or perhaps: the next take tries again
+};
+
+// Every call wants the effects lock held.
+class Ledger {
+ public:
+  Ledger(HeldFile& held, Groups& groups) : held_(held), groups_(groups) {}
+
+  // Writes `+` for each group of these entitlements that its user is not in, or is in only because of another record
+  // of ours; durable before it returns. A membership of somebody else's doing gets no record. On failure none is
+  // left.
+  [[nodiscard]] Result<void> note(const std::vector<const Entitlement*>& entitlements);
+
+  // Adds every membership that has a record of these entitlements, in one rewrite. Errc::busy: try again.
+  // Errc::refused: a group is gone, malformed or has another gid by now.
+  [[nodiscard]] Result<void> give(const std::vector<const Entitlement*>& entitlements);
+
+  // Takes away the memberships of all records for which `over` says so, but for those that another record still
+  // holds, in one rewrite, and closes the records. What failed stays open and is tried again by the next call.
+  [[nodiscard]] Taken take(const std::function<bool(const HeldRecord&)>& over);
+
+ private:
+  using Key = std::tuple<std::string, std::uint32_t, std::string>;  // group, gid, user
+  static Key key_of(const HeldRecord& record) { return {record.group, record.gid, record.user}; }
+  void close(const std::vector<HeldFile::Slot>& slots, Taken& taken);
+
+  HeldFile& held_;
+  Groups& groups_;
+  std::set<std::size_t> fresh_;  // records noted by us and not given yet
+};
+
+}  // namespace jit
