@@ -49,8 +49,8 @@ class Effector {
   [[nodiscard]] virtual std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) = 0;
   // Publishes the board for `wanted` and arms the dead-man timer for the next end.
   [[nodiscard]] virtual Result<void> publish(const std::vector<Entitlement>& wanted) = 0;
-  // What `ends` says on disk, active and ended records alike; torn ones are left out. Recovery revives none that is
-  // marked ended here, whatever the database says.
+  // What `ends` says on disk, active and ended records alike; a torn one reads as ended. Recovery revives none
+  // that is marked ended here, whatever the database says.
   [[nodiscard]] virtual Result<std::vector<EndRecord>> ends() = 0;
   // The database knows the ends of these grants: their records may be freed. Until then a record marked ended stays,
   // so that an end which the database could not take survives a restart.

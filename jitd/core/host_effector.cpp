@@ -253,18 +253,25 @@ Result<void> HostEffector::publish(const std::vector<Entitlement>& wanted) {
   for (const std::string& id : prepared_) carried.ended.erase(id);
   const auto slots = ends_.read();
   if (!slots) return tl::unexpected(slots.error());
-  for (const auto& slot : *slots)
-    if (slot.record && !slot.record->active) carried.ended.insert(slot.record->grant);
+  // The next end is that of the records, not of what stands on the board: a grant on its way is given already.
+  std::optional<EndTime> next;
+  for (const auto& slot : *slots) {
+    if (!slot.record) continue;
+    if (!slot.record->active) {
+      carried.ended.insert(slot.record->grant);
+    } else if (slot.record->boot_id == ports_.clock.boot_id()) {
+      const EndTime end{slot.record->not_after * 1000, slot.record->boot_ms};
+      next = next ? earlier(*next, end) : end;
+    }
+  }
   for (const auto& [uid, at] : sudo_ends_) carried.sudo_ends[uid] = std::max(carried.sudo_ends[uid], at);
 
   wire::BoardContent content;
   content.gates = ports_.gates();
   content.boot_id = ports_.clock.boot_id();
   content.sudo_ends.assign(carried.sudo_ends.begin(), carried.sudo_ends.end());
-  std::optional<EndTime> next;
   for (const Entitlement& entitlement : wanted) {
     const EndTime end = end_of(entitlement);
-    next = next ? earlier(*next, end) : end;
     wire::GrantOnBoard grant;
     grant.id = entitlement.grant;
     grant.user = entitlement.user;
