@@ -1,8 +1,5 @@
 #include "jitd/core/expire.hpp"
 
-#include <poll.h>
-#include <sys/pidfd.h>
-
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -18,6 +15,7 @@
 #include "jitd/effects/groups.hpp"
 #include "jitd/store/records.hpp"
 #include "jitd/sys/lock.hpp"
+#include "jitd/sys/pidfd.hpp"
 #include "jitd/sys/system_bus.hpp"
 #include "policy/text.hpp"
 
@@ -35,16 +33,15 @@ void kill_daemon(const ExpirePorts& ports, Expired& expired) {
     expired.notes.push_back("no jitd to kill: " + pid.error().message);
     return;
   }
-  const UniqueFd pidfd(::pidfd_open(*pid, 0));
+  const UniqueFd pidfd = open_pidfd(*pid);
   // Asked again now that the pidfd is open: it is of the process that the unit names, not of a later one with that
   // pid.
   const auto again = ports.daemon();
   if (!pidfd || !again || *again != *pid) return;
-  if (::pidfd_send_signal(pidfd.get(), SIGKILL, nullptr, 0) != 0) return;
+  if (signal_pidfd(pidfd, SIGKILL) != 0) return;
   expired.notes.push_back("killed jitd (process " + std::to_string(*pid) +
                           "), which held the effects lock for a second");
-  pollfd gone{pidfd.get(), POLLIN, 0};
-  (void)::poll(&gone, 1, kDeathMs);
+  (void)has_ended(pidfd, kDeathMs);
 }
 
 std::optional<FileLock> take_lock(const std::string& path, const ExpirePorts& ports, Expired& expired) {

@@ -1,11 +1,10 @@
 #include "jitd/effects/pwd_lock.hpp"
 
-#include <sys/pidfd.h>
-
 #include <chrono>
 #include <csignal>
 
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/pidfd.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -48,7 +47,7 @@ struct Holder {
 std::optional<Holder> stopped_holder(const std::string& path) {
   const pid_t pid = FileLock::holder(path);
   if (pid <= 0) return std::nullopt;
-  UniqueFd pidfd(::pidfd_open(pid, 0));
+  UniqueFd pidfd = open_pidfd(pid);
   if (!pidfd) return std::nullopt;
   const ProcessState seen = look_at(pid);
   // Still the holder now that the pidfd is open: then pidfd, state and lock are of one process.
@@ -73,11 +72,11 @@ PwdLock force_pwd_lock(const std::string& path) {
     if (const auto holder = stopped_holder(path); holder) {
       const std::string who =
           "process " + std::to_string(holder->pid) + ", which held " + path + " while it was stopped";
-      (void)::pidfd_send_signal(holder->pidfd.get(), SIGCONT, nullptr, 0);
+      (void)signal_pidfd(holder->pidfd, SIGCONT);
       result.notes.push_back("woke " + who);
       lock = FileLock::take(path, kAfterWaking);
       if (!lock && lock.error().code == Errc::busy && FileLock::holder(path) == holder->pid) {
-        (void)::pidfd_send_signal(holder->pidfd.get(), SIGKILL, nullptr, 0);
+        (void)signal_pidfd(holder->pidfd, SIGKILL);
         result.notes.push_back("killed " + who);
         lock = FileLock::take(path, kAfterKilling);
       }

@@ -1,8 +1,6 @@
 #include "jitd/sys/peer.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 #include <string>
 
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/pidfd.hpp"
 #include "policy/text.hpp"
 
 #ifndef SO_PEERPIDFD
@@ -37,11 +36,6 @@ std::string proc_file(pid_t pid, const char* name) {
   return "/proc/" + std::to_string(pid) + "/" + name;
 }
 
-bool gone(int pidfd) {
-  pollfd entry{pidfd, POLLIN, 0};
-  return ::poll(&entry, 1, 0) != 0;  // readable once the process has ended, reaped or not
-}
-
 // Without SO_PEERPIDFD a pid may have been taken over by another process meanwhile: one that does not even run as the
 // peer's user is certainly not it.
 Result<void> check_uid(const ucred& peer) {
@@ -62,7 +56,7 @@ Result<UniqueFd> pidfd_of(int socket, const ucred& peer) {
   socklen_t size = sizeof fd;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &fd, &size) == 0 && fd >= 0) return UniqueFd(fd);
   if (errno != ENOPROTOOPT) return fail(Errc::refused, "the peer has gone");
-  UniqueFd opened(::pidfd_open(peer.pid, 0));
+  UniqueFd opened = open_pidfd(peer.pid);
   if (!opened) return fail(Errc::refused, "the peer has gone");
   if (auto same = check_uid(peer); !same) return tl::unexpected(same.error());
   return opened;
@@ -90,7 +84,7 @@ Result<Peer> peer_of(int socket) {
   auto pidfd = pidfd_of(socket, *peer);
   if (!pidfd) return tl::unexpected(pidfd.error());
   const auto loginuid = login_uid(peer->pid);
-  if (gone(pidfd->get())) return fail(Errc::refused, "the peer has gone");
+  if (has_ended(*pidfd)) return fail(Errc::refused, "the peer has gone");
   if (!loginuid) return tl::unexpected(loginuid.error());
   return Peer{peer->pid, peer->uid, peer->gid, *loginuid, std::move(*pidfd)};
 }

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include <ctime>
 
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/pidfd.hpp"
 
 namespace jit {
 namespace {
@@ -121,7 +121,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 // A child that is running. Killed and reaped when it goes out of scope, so none is left behind on any way out.
 class Child {
  public:
-  Child(pid_t pid, bool own_group) : pid_(pid), pidfd_(::pidfd_open(pid, 0)), own_group_(own_group) {}
+  Child(pid_t pid, bool own_group) : pid_(pid), pidfd_(open_pidfd(pid)), own_group_(own_group) {}
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child() {
