@@ -29,8 +29,10 @@ pass() { count=$((count + 1)); echo "ok $count - $*"; }
 flunk() { count=$((count + 1)); failures=$((failures + 1)); echo "not ok $count - $*"; }
 say() { while IFS= read -r line; do echo "# $line"; done <<<"$*"; }
 
+# Runs CMD in this shell, its output in $last_output.
 last_output=
-quietly() { last_output=$("$@" 2>&1); }
+scratch=$(mktemp /tmp/jit-host-test-XXXXXX)
+quietly() { local status=0; "$@" >"$scratch" 2>&1 || status=$?; last_output=$(tr -d '\0' <"$scratch"); return $status; }
 
 # ok WHAT CMD...: CMD succeeds. refused WHAT CMD...: it fails. gives WHAT REGEX CMD...: its output matches, whatever its status.
 ok() { local what=$1; shift; if quietly "$@"; then pass "$what"; else flunk "$what"; say "status $? of: $*"; say "$last_output"; fi; }
@@ -47,6 +49,7 @@ not() { ! "$@"; }
 
 hosts=()
 host=      # the one that the functions below talk to
+id=        # of the last request
 
 finish() {
   local code=$? h
@@ -59,6 +62,7 @@ finish() {
   done
   if [[ $code -ne 0 && $failures -eq 0 ]]; then flunk "$test_name ran to its end"; fi
   echo "1..$count"
+  rm -f "$scratch"
   [[ $failures -eq 0 && $code -eq 0 ]]
   exit
 }
@@ -232,7 +236,6 @@ END
 
 set_policy() { put /etc/jit/policy.d/10-test.toml <<<"$1"; }
 set_trust() {
-  # shellcheck disable=SC2016  # for the host's shell
   root sh -c 'for u in carol dave; do
     echo "$u@example.org namespaces=\"jit-review,jit-grant,jit-revocation,jit-lock\" $(cut -d" " -f1,2 /home/$u/.ssh/id_ed25519.pub)"
   done >/etc/jit/trust/approvers'
@@ -269,7 +272,6 @@ member() { root grep -Eq "^$2:[^:]*:[0-9]*:([^:]*,)?$1(,|\$)" /etc/group; }
 dropins() { root sh -c 'ls -A /run/jit/sudoers.d' | grep -c . ; }
 # Nothing that a grant gave is left on the host: no member of ops or db, in either file, and no drop-in.
 nothing_left() {
-  # shellcheck disable=SC2016  # for the host's shell
   root sh -c '! grep -E "^(ops|db):.*:[^:]+$" /etc/group /etc/gshadow && test -z "$(ls -A /run/jit/sudoers.d 2>/dev/null)"'
 }
 can_sudo() { as "$1" "sudo -n id" | grep -q '^uid=0'; }
