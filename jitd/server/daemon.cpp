@@ -1,0 +1,330 @@
+#include "jitd/server/daemon.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "jitd/core/engine.hpp"
+#include "jitd/core/host_effector.hpp"
+#include "jitd/core/system_host_facts.hpp"
+#include "jitd/server/board_gates.hpp"
+#include "jitd/server/check_thread.hpp"
+#include "jitd/server/config_watch.hpp"
+#include "jitd/server/control.hpp"
+#include "jitd/server/dispatch.hpp"
+#include "jitd/server/due.hpp"
+#include "jitd/server/helper.hpp"
+#include "jitd/server/inbox.hpp"
+#include "jitd/server/journal.hpp"
+#include "jitd/server/notify.hpp"
+#include "jitd/server/version.hpp"
+#include "jitd/sys/clock.hpp"
+#include "jitd/sys/files.hpp"
+#include "jitd/sys/lock.hpp"
+#include "jitd/sys/spawn.hpp"
+#include "jitd/sys/system_bus.hpp"
+
+namespace jit {
+namespace {
+
+constexpr std::uint64_t kCheckBatchUsec = 2'000'000;
+
+void log(int priority, std::string message, std::vector<std::pair<std::string, std::string>> fields = {}) {
+  write_journal(JournalLine{priority, std::move(message), std::move(fields)});
+}
+
+// tmpfiles.d makes these; a daemon started by hand makes what is missing.
+Result<void> make_dir(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) {
+    if (::chmod(path.c_str(), mode) != 0) return fail_errno(errno, "cannot set the mode of " + path);
+  } else if (errno != EEXIST) {
+    return fail_errno(errno, "cannot make " + path);
+  }
+  return {};
+}
+
+void block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+void use_all_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+class Daemon {
+ public:
+  explicit Daemon(Paths paths) : paths_(std::move(paths)) {}
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+  ~Daemon() = default;
+
+  Result<int> run();
+
+ private:
+  [[nodiscard]] Result<void> prepare();       // directories, the lock, configuration, store
+  [[nodiscard]] Result<void> start_engine();  // recovery; the first board
+  [[nodiscard]] Result<void> open_doors();    // sockets, inbox, watches, signals
+  void reload(bool asked);
+  void woken();
+  void accounts_changed();
+  void drain_checks();
+  void from_inbox(std::string text, const Inbox::Done& done);
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> vitals() const;
+  [[nodiscard]] std::vector<wire::GateOnBoard> gates();
+  void show_status();
+
+  Paths paths_;
+  SystemClock clock_;
+  SystemSpawn spawn_;
+  SystemBus bus_;
+  StatusLine status_;
+  std::optional<FileLock> alone_;
+  std::shared_ptr<SigningKey> key_;
+  std::shared_ptr<const HostView> host_;
+  std::vector<std::string> gate_warnings_;
+  std::int64_t started_ = 0;
+
+  // In this order, so that what is told of something goes before what tells.
+  std::unique_ptr<Loop> loop_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<SystemHostFacts> facts_;
+  std::unique_ptr<HostEffector> effector_;
+  std::unique_ptr<Helper> helper_;
+  Source waking_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<DueTimers> due_;
+  std::unique_ptr<Waiters> waiters_;
+  std::unique_ptr<VerbPorts> ports_;
+  std::unique_ptr<ControlServer> control_;
+  CheckLog checks_;
+  std::unique_ptr<CheckThread> check_thread_;
+  std::unique_ptr<Inbox> inbox_;
+  std::unique_ptr<ConfigWatch> watch_;
+  std::unique_ptr<Watchdog> watchdog_;
+  Source check_ready_, check_batch_;
+  std::vector<Source> signals_;
+};
+
+Result<void> Daemon::prepare() {
+  for (const auto& [path, mode] : {std::pair<std::string, mode_t>{paths_.run, 0755},
+                                   {paths_.run + "/sudoers.d", 0755},
+                                   {paths_.var, 0700},
+                                   {paths_.var + "/inbox", 0700}})
+    if (auto made = make_dir(path, mode); !made) return made;
+  auto alone = FileLock::try_take(paths_.run + "/jitd.lock");
+  if (!alone) {
+    if (alone.error().code == Errc::busy) return fail(Errc::busy, "another jitd runs on this host");
+    return tl::unexpected(alone.error());
+  }
+  alone_ = std::move(*alone);
+
+  auto key = host_key(paths_);
+  if (!key) return tl::unexpected(key.error());
+  key_ = std::move(*key);
+  auto host = load_host(paths_, key_, nullptr);
+  if (!host) return tl::unexpected(host.error());
+  host_ = std::move(*host);
+  if (host_->last_good)
+    log(3, "the policy that loaded last is used: " + host_->policy_error, {{"JIT_EVENT", "last-good"}});
+  for (const auto& warning : host_->warnings) log(4, warning, {{"JIT_EVENT", "warning"}});
+  return {};
+}
+
+std::vector<wire::GateOnBoard> Daemon::gates() {
+  auto accounts = LocalAccounts::read(paths_.etc);
+  // Without the files nobody can be excepted by name; who is exempt on the module's line still is.
+  auto made = board_gates(host_->policy, accounts ? *accounts : LocalAccounts());
+  if (!accounts) made.warnings.push_back(accounts.error().message);
+  if (made.warnings != gate_warnings_)
+    for (const auto& warning : made.warnings) log(4, warning, {{"JIT_EVENT", "warning"}});
+  gate_warnings_ = std::move(made.warnings);
+  return std::move(made.gates);
+}
+
+Result<void> Daemon::start_engine() {
+  auto store = Store::open(paths_.var + "/jit.db");
+  if (!store) return tl::unexpected(store.error());
+  store_ = std::move(*store);
+  facts_ = std::make_unique<SystemHostFacts>(paths_, spawn_);
+  auto effector = HostEffector::open({system_files(), spawn_, clock_, bus_, [this] { return gates(); }}, paths_);
+  if (!effector) return tl::unexpected(effector.error());
+  effector_ = std::move(*effector);
+  Helper::Config helping;
+  helping.warn = [](const std::string& why) { log(4, why, {{"JIT_EVENT", "helper"}}); };
+  helper_ = std::make_unique<Helper>(*loop_, std::move(helping));
+  waking_ = loop_->later([this] { woken(); });
+  auto engine = Engine::start(
+      Engine::Ports{clock_, *store_, *effector_, *helper_, write_journal, [this] { waking_.arm(0); }, *facts_},
+      host_);
+  if (!engine) return tl::unexpected(engine.error());
+  engine_ = std::move(*engine);
+  return {};
+}
+
+Result<void> Daemon::open_doors() {
+  auto due = DueTimers::make(*loop_, [this] {
+    engine_->tick();
+    waking_.arm(0);
+  });
+  if (!due) return tl::unexpected(due.error());
+  due_ = std::move(*due);
+  waiters_ = std::make_unique<Waiters>(*loop_, clock_);
+  ports_ = std::make_unique<VerbPorts>(VerbPorts{*engine_, clock_, *waiters_, [this] { return host_; },
+                                                 [this] { return checks_.sessions(); }, [this] { return vitals(); },
+                                                 [this] { return gate_warnings_; }});
+
+  auto check = listen_at(paths_.run + "/check.sock", 0600);
+  if (!check) return tl::unexpected(check.error());
+  auto thread = CheckThread::start(std::move(*check), paths_.run + "/board", checks_);
+  if (!thread) return tl::unexpected(thread.error());
+  check_thread_ = std::move(*thread);
+  check_batch_ = loop_->timer(CLOCK_BOOTTIME, [this] { drain_checks(); });
+  check_ready_ = loop_->io(checks_.ready_fd(), EPOLLIN, [this](std::uint32_t) {
+    checks_.clear_ready();
+    check_batch_.arm(Loop::now_usec(CLOCK_BOOTTIME) + kCheckBatchUsec);
+  });
+
+  auto control = listen_at(paths_.run + "/control.sock", 0666);
+  if (!control) return tl::unexpected(control.error());
+  control_ = std::make_unique<ControlServer>(*loop_, std::move(*control),
+                                             [this](const Caller& caller, const wire::Frame& frame, Responder reply) {
+                                               dispatch(*ports_, caller, frame, std::move(reply));
+                                             });
+
+  auto inbox = Inbox::open(
+      *loop_, paths_.var + "/inbox",
+      [this](std::string text, const Inbox::Done& done) { from_inbox(std::move(text), done); },
+      [](const std::string& why) {
+        log(4, why, {{"JIT_EVENT", "inbox"}});
+      });
+  if (!inbox) return tl::unexpected(inbox.error());
+  inbox_ = std::move(*inbox);
+
+  ConfigWatch::Config watched;
+  watched.etc_jit = paths_.etc_jit;
+  watched.etc = paths_.etc;
+  auto watch = ConfigWatch::start(
+      *loop_, watched, [this] { reload(false); }, [this] { accounts_changed(); });
+  if (!watch) return tl::unexpected(watch.error());
+  watch_ = std::move(*watch);
+
+  for (const int number : {SIGTERM, SIGINT}) signals_.push_back(loop_->signal(number, [this] { loop_->stop(0); }));
+  signals_.push_back(loop_->signal(SIGHUP, [this] { reload(true); }));
+  watchdog_ = std::make_unique<Watchdog>(
+      *loop_, [this] { return check_thread_->alive(); }, [this] { check_thread_->ping(); });
+  return {};
+}
+
+// All or nothing: what load_host refuses leaves everything as it was.
+void Daemon::reload(bool asked) {
+  if (asked) notify_reloading();
+  auto fresh = load_host(paths_, key_, host_.get());
+  if (!fresh) {
+    log(3, "the old configuration stays: " + fresh.error().message, {{"JIT_EVENT", "reload"}});
+  } else {
+    const bool worse = (*fresh)->last_good && (*fresh)->policy_error != host_->policy_error;
+    for (const auto& warning : (*fresh)->warnings)
+      if (std::ranges::find(host_->warnings, warning) == host_->warnings.end())
+        log(4, warning, {{"JIT_EVENT", "warning"}});
+    host_ = std::move(*fresh);
+    engine_->reload(host_);
+    if (worse)
+      log(3, "the policy that loaded last is used: " + host_->policy_error, {{"JIT_EVENT", "last-good"}});
+    else
+      log(6, "configuration, trust and policy read again",
+          {{"JIT_EVENT", "reload"}, {"JIT_POLICY", digest_text(host_->policy.digest)}});
+  }
+  if (watch_) watch_->settled();
+  waking_.arm(0);
+  if (asked) notify_ready();
+}
+
+void Daemon::accounts_changed() {
+  engine_->accounts_changed();
+  waking_.arm(0);
+}
+
+void Daemon::woken() {
+  if (!engine_) return;
+  if (due_) due_->set(engine_->next_due());
+  if (waiters_) waiters_->changed(*engine_);
+  show_status();
+}
+
+void Daemon::drain_checks() {
+  auto batch = checks_.take();
+  if (!batch.empty()) engine_->checked(batch);
+}
+
+void Daemon::from_inbox(std::string text, const Inbox::Done& done) {
+  const std::string digest = digest_text(sha256(text));
+  engine_->submit(nullptr, std::move(text), [done, digest](const Result<Outcome>& outcome) {
+    if (outcome) {
+      log(6, "inbox: taken in: " + outcome->message, {{"JIT_EVENT", "inbox"}, {"JIT_GRANT", outcome->id}});
+      return done({});
+    }
+    // What the host could not judge now it may judge later; what it refused stays refused.
+    const auto code = outcome.error().code;
+    const bool later = code == Errc::system || code == Errc::busy || code == Errc::unavailable;
+    log(later ? 4 : 5, "inbox: " + outcome.error().message, {{"JIT_EVENT", "inbox"}, {"JIT_FILE", digest}});
+    done({.keep = later});
+  });
+}
+
+std::vector<std::pair<std::string, std::string>> Daemon::vitals() const {
+  return {{"version", std::string(kVersion)},
+          {"started", format_utc(WallTime(Seconds(started_)))},
+          {"checks", std::to_string(checks_.total())},
+          {"checks_dropped", std::to_string(checks_.dropped())},
+          {"connections", std::to_string(control_->connections())},
+          {"helper", fmt::format("{} running, {} lost", helper_->workers(), helper_->restarts())}};
+}
+
+void Daemon::show_status() {
+  const auto health = engine_->health();
+  status_.set(fmt::format("{} active, {} pending; policy {}{}", health.active, health.pending,
+                          host_->last_good ? "last-good" : "current",
+                          health.clock.empty() ? "" : "; clock not right"));
+}
+
+Result<int> Daemon::run() {
+  block_signals();
+  use_all_descriptors();
+  if (auto ready = prepare(); !ready) return tl::unexpected(ready.error());
+  auto loop = Loop::make();
+  if (!loop) return tl::unexpected(loop.error());
+  loop_ = std::move(*loop);
+  if (auto started = start_engine(); !started) return tl::unexpected(started.error());
+  if (auto open = open_doors(); !open) return tl::unexpected(open.error());
+  started_ = clock_.now().wall_ms / 1000;
+  woken();
+  notify_ready();
+  log(6, fmt::format("jitd {} ready on host {}", kVersion, host_->config.host), {{"JIT_EVENT", "start"}});
+  auto ended = loop_->run();
+  notify_stopping();
+  check_thread_.reset();
+  drain_checks();
+  return ended;
+}
+
+}  // namespace
+
+Result<int> run_daemon(const Paths& paths) {
+  return Daemon(paths).run();
+}
+
+}  // namespace jit

@@ -1,0 +1,297 @@
+// What the server's tests stand on: an engine that only remembers, a client of a SEQPACKET socket, a folder that goes
+// away.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "jitd/core/engine.hpp"
+#include "jitd/server/control.hpp"
+#include "jitd/server/dispatch.hpp"
+#include "jitd/server/loop.hpp"
+#include "jitd/server/waiters.hpp"
+#include "tests/unit/catch.hpp"
+
+namespace jit::test {
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "jit-server-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) std::abort();
+    path_ = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  void write(const std::string& name, std::string_view text) const {
+    std::ofstream(path_ + "/" + name, std::ios::binary) << text;
+  }
+
+ private:
+  std::string path_;
+};
+
+// Both clocks stand where the test puts them.
+class FixedClock final : public Clock {
+ public:
+  [[nodiscard]] Instant now() const noexcept override { return at; }
+  [[nodiscard]] const std::string& boot_id() const noexcept override { return id_; }
+  Instant at{1795323600000, 5000000};
+
+ private:
+  std::string id_ = "11111111-2222-3333-4444-555555555555";
+};
+
+class FakeEngine final : public Engine {
+ public:
+  std::vector<std::string> calls;  // one word each
+  std::vector<Caller> callers;     // of each call that has one
+  std::map<std::string, GrantView> views;
+  std::vector<ChainEntry> chain;
+  std::vector<CheckReport> reports;
+  std::string submitted;
+  Result<Outcome> outcome = Outcome{"0123456789abcdef", GrantState::pending, "waiting for dba-leads (0 of 1)"};
+  std::function<void(Reply<Outcome>)> on_request;  // keeps the reply for later
+  std::size_t rows = 1;                            // of list
+
+  void request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) override {
+    called("request", caller);
+    last_wish = wish;
+    if (on_request) return on_request(std::move(reply));
+    reply(outcome);
+  }
+  void submit(const Caller* caller, std::string text, Reply<Outcome> reply) override {
+    calls.emplace_back("submit");
+    if (caller != nullptr) callers.push_back(*caller);
+    submitted = std::move(text);
+    reply(outcome);
+  }
+  void release(const Caller& caller, const std::string& id_prefix, bool all,
+               Reply<std::vector<Outcome>> reply) override {
+    called("release " + id_prefix + (all ? " all" : ""), caller);
+    reply(std::vector<Outcome>{{"0123456789abcdef", GrantState::ended, "released"}});
+  }
+  void roles(const Caller& caller, Reply<std::vector<RoleView>> reply) override {
+    called("roles", caller);
+    RoleView role;
+    role.name = "dba";
+    role.commands = many_commands;
+    reply(std::vector<RoleView>{role});
+  }
+  void list(const Caller& caller, bool, bool, Reply<std::vector<GrantView>> reply) override {
+    called("list", caller);
+    std::vector<GrantView> all(rows, view("0123456789abcdef"));
+    reply(all);
+  }
+  void pending(const Caller& caller, Reply<std::vector<GrantView>> reply) override {
+    called("pending", caller);
+    reply(std::vector<GrantView>{view("0123456789abcdef")});
+  }
+  void show(const Caller& caller, const std::string& id_prefix, Reply<GrantView> reply) override {
+    called("show", caller);
+    const auto it = views.find(id_prefix);
+    if (it == views.end()) return reply(fail(Errc::not_found, "no such request or grant"));
+    reply(it->second);
+  }
+  void document(const Caller& caller, const std::string&, Reply<std::string> reply) override {
+    called("document", caller);
+    reply(std::string("jit = 1\n"));
+  }
+  void lift(const Caller& caller, const std::string& user, Reply<Outcome> reply) override {
+    called("lift " + user, caller);
+    reply(Outcome{"", GrantState::ended, "lifted"});
+  }
+  void accept_clock(const Caller& caller, Reply<Outcome> reply) override {
+    called("accept_clock", caller);
+    reply(Outcome{"", GrantState::ended, "taken over"});
+  }
+  Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) override {
+    calls.emplace_back("audit");
+    std::vector<ChainEntry> out;
+    for (const auto& entry : chain)
+      if (entry.sequence >= from && out.size() < limit) out.push_back(entry);
+    return out;
+  }
+  void tick() override { calls.emplace_back("tick"); }
+  std::optional<Instant> next_due() const override { return std::nullopt; }
+  void reload(std::shared_ptr<const HostView>) override { calls.emplace_back("reload"); }
+  void accounts_changed() override { calls.emplace_back("accounts"); }
+  void reconcile() override { calls.emplace_back("reconcile"); }
+  void checked(const std::vector<CheckReport>& batch) override { reports = batch; }
+  Health health() const override {
+    Health health;
+    health.active = 1;
+    health.audit_sequence = chain.empty() ? 0 : chain.back().sequence;
+    return health;
+  }
+
+  static GrantView view(const std::string& id, GrantState state = GrantState::pending,
+                        const std::string& why = "waiting") {
+    GrantView view;
+    view.record.id = id;
+    view.record.user = "alice";
+    view.record.uid = 1001;
+    view.record.role = "dba";
+    view.record.reason = "vacuum";
+    view.record.state = state;
+    view.record.why = why;
+    view.record.created = 1795323600;
+    view.host = "db1";
+    return view;
+  }
+
+  WishInput last_wish;
+  std::vector<std::string> many_commands;
+
+ private:
+  void called(std::string what, const Caller& caller) {
+    calls.push_back(std::move(what));
+    callers.push_back(caller);
+  }
+};
+
+// One frame as a client reads it.
+struct Got {
+  wire::Verb verb{};
+  std::uint32_t id = 0;
+  std::multimap<wire::Tag, std::string> fields;
+  [[nodiscard]] std::string text(wire::Tag tag) const {
+    const auto it = fields.find(tag);
+    return it == fields.end() ? "" : it->second;
+  }
+  [[nodiscard]] std::uint64_t number(wire::Tag tag) const {
+    const auto it = fields.find(tag);
+    return it == fields.end() || it->second.size() != 8 ? UINT64_MAX : wire::load_u64(it->second.data());
+  }
+  [[nodiscard]] wire::Status status() const { return static_cast<wire::Status>(number(wire::Tag::status)); }
+};
+
+class Client {
+ public:
+  explicit Client(const std::string& path)
+      : fd_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    REQUIRE(path.size() < sizeof address.sun_path);
+    std::memcpy(address.sun_path, path.data(), path.size());
+    connected_ = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  [[nodiscard]] bool connected() const { return connected_; }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+  using Fields = std::function<void(wire::Writer&)>;
+  bool send(wire::Verb verb, const Fields& fields = nullptr, std::uint32_t id = 7) {
+    std::vector<std::byte> buffer(wire::kMaxFrame);
+    wire::Writer writer(buffer, verb, id);
+    if (fields) fields(writer);
+    const auto bytes = writer.finish();
+    REQUIRE(!bytes.empty());
+    return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  }
+  bool raw(std::string_view bytes) {
+    return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  }
+  // The next frame that is there; nullopt: nothing (yet) or closed().
+  std::optional<Got> next() {
+    std::vector<std::byte> buffer(wire::kMaxFrame);
+    const ssize_t size = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (size == 0 || (size < 0 && errno == ECONNRESET)) closed_ = true;
+    if (size <= 0) return std::nullopt;
+    const auto frame = wire::Frame::parse(std::span(buffer).first(static_cast<std::size_t>(size)));
+    REQUIRE(frame);
+    Got got{frame->verb(), frame->id(), {}};
+    frame->each([&](wire::Tag tag, std::string_view value) { got.fields.emplace(tag, std::string(value)); });
+    return got;
+  }
+  [[nodiscard]] bool closed() const { return closed_; }
+
+ private:
+  UniqueFd fd_;
+  bool connected_ = false, closed_ = false;
+};
+
+// A control server with everything behind it faked, and identities as the test says.
+class Bench {
+ public:
+  explicit Bench(ControlLimits limits = {}) {
+    auto made = Loop::make();
+    REQUIRE(made);
+    loop = std::move(*made);
+    auto view = std::make_shared<HostView>();
+    view->config.host = "db1";
+    view->host_key = "SHA256:abc";
+    host = view;
+    waiters = std::make_unique<Waiters>(*loop, clock);
+    ports = std::make_unique<VerbPorts>(VerbPorts{engine, clock, *waiters, [this] { return host; },
+                                                  [this] { return sessions; },
+                                                  [] { return std::vector<std::pair<std::string, std::string>>{}; },
+                                                  [] { return std::vector<std::string>{}; }});
+    auto listener = listen_at(path(), 0666);
+    REQUIRE(listener);
+    server = std::make_unique<ControlServer>(
+        *loop, std::move(*listener),
+        [this](const Caller& caller, const wire::Frame& frame, Responder reply) {
+          dispatch(*ports, caller, frame, std::move(reply));
+        },
+        limits,
+        [this](int) -> Result<Peer> {
+          if (!credentials) return fail(Errc::unavailable, "the peer is gone");
+          return Peer{.pid = 4242, .uid = uid, .gid = uid, .loginuid = std::nullopt, .pidfd = UniqueFd()};
+        });
+  }
+  [[nodiscard]] std::string path() const { return folder / "control.sock"; }
+  void turn(int times = 8) {
+    for (int i = 0; i < times; ++i) loop->turn(0);
+  }
+  // Turns the loop until `done` or about `ms` have passed.
+  bool until(const std::function<bool()>& done, int ms = 2000) {
+    for (int i = 0; i < ms; ++i) {
+      if (done()) return true;
+      loop->turn(1000);
+    }
+    return false;
+  }
+  // One whole reply.
+  std::vector<Got> call(Client& client, wire::Verb verb, const Client::Fields& fields = nullptr) {
+    std::vector<Got> all;
+    if (!client.send(verb, fields)) return all;
+    (void)until([&] {
+      while (auto got = client.next()) {
+        all.push_back(std::move(*got));
+        if (all.back().verb == wire::Verb::result) return true;
+      }
+      return client.closed();
+    });
+    return all;
+  }
+
+  Folder folder;
+  FixedClock clock;
+  FakeEngine engine;
+  std::vector<SessionSeen> sessions;
+  std::shared_ptr<const HostView> host;
+  std::unique_ptr<Loop> loop;
+  std::unique_ptr<Waiters> waiters;
+  std::unique_ptr<VerbPorts> ports;
+  std::unique_ptr<ControlServer> server;
+  std::uint32_t uid = 1001;
+  bool credentials = true;
+};
+
+}  // namespace jit::test
