@@ -1,0 +1,556 @@
+#include "tests/unit/core/engine_world.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "policy/document/envelope.hpp"
+#include "policy/rules/load.hpp"
+#include "tests/unit/catch.hpp"
+
+namespace jit::test {
+namespace {
+
+constexpr const char* kPolicy = R"toml(
+[defaults]
+max_duration = "4h"
+[people.carol]
+users = ["carol", "carol-adm"]
+principals = ["carol@example.org"]
+[approvers]
+dba-leads = ["carol", "dave"]
+security = ["erin"]
+revokers = ["erin"]
+
+[roles.dba]
+eligible = ["@dba", "alice", "bob", "deploy", "carol-adm", "dave"]
+groups = ["postgres"]
+[[roles.dba.rules]]
+then = "review"
+approvals = [ { by = "dba-leads", count = 1 } ]
+
+[roles.both]
+eligible = ["*"]
+groups = ["postgres", "www"]
+[[roles.both.rules]]
+then = "review"
+approvals = [ { by = "dba-leads", count = 1 }, { by = "security", count = 1 } ]
+
+[roles.auto]
+eligible = ["alice", "bob"]
+groups = ["www"]
+[[roles.auto.rules]]
+then = "approve"
+
+[roles.shell]
+eligible = ["alice"]
+opens = ["sudo"]
+dangerous = true
+[[roles.shell.sudo]]
+as = "postgres"
+commands = ["/usr/bin/psql"]
+[[roles.shell.rules]]
+then = "review"
+approvals = [ { by = "dba-leads", count = 1 } ]
+
+[roles.never]
+eligible = ["alice"]
+groups = ["backup"]
+[[roles.never.rules]]
+then = "deny"
+message = "Call the duty manager."
+
+[[gates]]
+name = "sudo"
+services = ["sudo"]
+users = ["*"]
+except = ["root"]
+mode = "enforce"
+)toml";
+
+// The real store, with a disk that can be full and a plug that can be pulled.
+class WrappedStore final : public Store {
+ public:
+  WrappedStore(std::unique_ptr<Store> store, World& world) : store_(std::move(store)), world_(world) {}
+
+  Result<std::unique_ptr<Transaction>> begin() override {
+    Result<std::unique_ptr<Transaction>> inner = store_->begin();
+    if (!inner) return inner;
+    return std::make_unique<Wrapped>(std::move(*inner), world_);
+  }
+  Result<void> put(const StoredDocument& one) override { return store_->put(one); }
+  Result<std::optional<StoredDocument>> document(const Digest& digest) override { return store_->document(digest); }
+  Result<std::vector<StoredDocument>> reviews_of(const Digest& request) override {
+    return store_->reviews_of(request);
+  }
+  Result<void> link_review(const Digest& request, const Digest& review) override {
+    return store_->link_review(request, review);
+  }
+  Result<void> put(const GrantRecord& one) override { return store_->put(one); }
+  Result<std::vector<GrantRecord>> grants(std::int64_t since) override { return store_->grants(since); }
+  Result<std::optional<GrantRecord>> grant(const Digest& digest) override { return store_->grant(digest); }
+  Result<void> put(const LockRecord& one) override { return store_->put(one); }
+  Result<std::vector<LockRecord>> locks() override { return store_->locks(); }
+  Result<void> put(const RevocationRecord& one) override { return store_->put(one); }
+  Result<std::vector<RevocationRecord>> revocations() override { return store_->revocations(); }
+  Result<void> append(const ChainEntry& one) override { return store_->append(one); }
+  Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) override {
+    return store_->audit(from, limit);
+  }
+  Result<std::optional<ChainEntry>> audit_head() override { return store_->audit_head(); }
+  Result<std::optional<std::string>> value(const std::string& name) override { return store_->value(name); }
+  Result<void> set_value(const std::string& name, const std::string& value) override {
+    return store_->set_value(name, value);
+  }
+  Result<void> forget(std::int64_t now, Seconds retention) override { return store_->forget(now, retention); }
+
+ private:
+  class Wrapped final : public Transaction {
+   public:
+    Wrapped(std::unique_ptr<Transaction> inner, World& world) : inner_(std::move(inner)), world_(world) {}
+    Result<void> commit() override {
+      if (world_.full_disk) return jit::fail(Errc::system, "database or disk is full");
+      return world_.plug.through([this] { return inner_->commit(); });
+    }
+
+   private:
+    std::unique_ptr<Transaction> inner_;
+    World& world_;
+  };
+  std::unique_ptr<Store> store_;
+  World& world_;
+};
+
+}  // namespace
+
+// --- effector
+// ---------------------------------------------------------------------------------------------------------
+
+Result<void> FakeEffector::failing(const std::string& call) {
+  calls.push_back(call);
+  const auto found = failures.find(call);
+  if (found == failures.end() || found->second.second == 0) return {};
+  --found->second.second;
+  return jit::fail(found->second.first, call + " failed on purpose");
+}
+
+Result<void> FakeEffector::prepare(const Entitlement& entitlement) {
+  return plug_.through([&]() -> Result<void> {
+    if (Result<void> fine = failing("prepare"); !fine) return fine;
+    const auto known = disk.find(entitlement.grant);
+    if (known != disk.end() && !known->second.active) return jit::fail(Errc::refused, "it is marked ended");
+    disk[entitlement.grant] = {entitlement.grant,
+                               digest_text(entitlement.digest),
+                               entitlement.not_after,
+                               boot,
+                               entitlement.boot_deadline_ms,
+                               true,
+                               ""};
+    return {};
+  });
+}
+
+Result<void> FakeEffector::give(const Entitlement& entitlement) {
+  return plug_.through([&]() -> Result<void> {
+    REQUIRE(disk.contains(entitlement.grant));  // the durable record comes first
+    if (Result<void> fine = failing("give"); !fine) return fine;
+    given[entitlement.grant] = entitlement;
+    return {};
+  });
+}
+
+std::vector<std::string> FakeEffector::take(const std::vector<EndOrder>& orders) {
+  return plug_.through([&]() -> std::vector<std::string> {
+    if (Result<void> fine = failing("take"); !fine) return {fine.error().message};
+    for (const EndOrder& order : orders) {
+      given.erase(order.grant);
+      board.erase(order.grant);
+      if (const auto known = disk.find(order.grant); known != disk.end() && known->second.active) {
+        known->second.active = false;
+        known->second.reason = order.reason;
+      }
+    }
+    return {};
+  });
+}
+
+std::vector<std::string> FakeEffector::reconcile(const std::vector<Entitlement>& wanted) {
+  return plug_.through([&]() -> std::vector<std::string> {
+    calls.emplace_back("reconcile");
+    given.clear();
+    for (const Entitlement& one : wanted) given[one.grant] = one;
+    return {};
+  });
+}
+
+Result<void> FakeEffector::publish(const std::vector<Entitlement>& wanted) {
+  return plug_.through([&]() -> Result<void> {
+    if (Result<void> fine = failing("publish"); !fine) return fine;
+    board.clear();
+    for (const Entitlement& one : wanted) board[one.grant] = one;
+    return {};
+  });
+}
+
+Result<std::vector<EndRecord>> FakeEffector::ends() {
+  std::vector<EndRecord> records;
+  for (const auto& [grant, record] : disk) records.push_back(record);
+  return records;
+}
+
+void FakeEffector::settled(const std::vector<std::string>& grants) {
+  for (const std::string& grant : grants) disk.erase(grant);
+}
+
+bool FakeEffector::member(const std::string& user, const std::string& group) const {
+  if (before.contains({user, group})) return true;
+  return std::any_of(given.begin(), given.end(), [&](const auto& entry) {
+    const std::vector<GroupEffect>& groups = entry.second.effects.groups;
+    return entry.second.user == user &&
+           std::any_of(groups.begin(), groups.end(), [&](const GroupEffect& one) { return one.group == group; });
+  });
+}
+
+// --- questions and facts
+// ----------------------------------------------------------------------------------------------
+
+void FakeQuestions::say(std::function<void()> answer) {
+  if (!late) return answer();
+  waiting.push_back(std::move(answer));
+}
+
+void FakeQuestions::answer_all() {
+  while (!waiting.empty()) {
+    const std::function<void()> next = std::move(waiting.front());
+    waiting.pop_front();
+    next();
+  }
+}
+
+void FakeQuestions::account(std::uint32_t uid, Answer<Account> then) {
+  say([this, uid, then = std::move(then)] {
+    if (silent) return then(jit::fail(Errc::unavailable, "no answer in time"));
+    for (const auto& [name, one] : accounts) {
+      if (one.uid == uid) return then(one);
+    }
+    then(jit::fail(Errc::not_found, "no such account"));
+  });
+}
+
+void FakeQuestions::account(const std::string& name, Answer<Account> then) {
+  say([this, name, then = std::move(then)] {
+    if (silent) return then(jit::fail(Errc::unavailable, "no answer in time"));
+    const auto found = accounts.find(name);
+    if (found == accounts.end()) return then(jit::fail(Errc::not_found, "no such account"));
+    then(found->second);
+  });
+}
+
+void FakeQuestions::readback(const std::string&, const Effects&, const std::string&, Answer<bool> then) {
+  say([this, then = std::move(then)] { then(readback_says); });
+}
+
+void FakeQuestions::standing_rule(const std::string&, Answer<bool> then) {
+  say([this, then = std::move(then)] { then(standing_says); });
+}
+
+Result<std::uint32_t> FakeFacts::gid_of(const std::string& group) const {
+  const auto found = gids.find(group);
+  if (found == gids.end()) return jit::fail(Errc::not_found, "there is no local group " + group);
+  return found->second;
+}
+
+Result<std::uint32_t> FakeFacts::uid_of(const std::string& user) const {
+  if (user == "postgres") return 110;
+  return jit::fail(Errc::not_found, "there is no local user " + user);
+}
+
+bool FakeFacts::local_member(const std::string& user, const std::string& group) const {
+  return host_.member(user, group);
+}
+
+std::vector<std::string> FakeFacts::given_groups(const std::string& user) const {
+  std::vector<std::string> groups;
+  for (const auto& [grant, entitlement] : host_.given) {
+    if (entitlement.user != user) continue;
+    for (const GroupEffect& one : entitlement.effects.groups) {
+      if (!host_.before.contains({user, one.group})) groups.push_back(one.group);
+    }
+  }
+  return groups;
+}
+
+// --- world
+// ------------------------------------------------------------------------------------------------------------
+
+World::World() : policy_text(kPolicy) {
+  config.host = "db1";
+  config.segments = {"pci-db"};
+  std::uint32_t uid = kAlice;
+  for (const char* name : {"alice", "bob", "carol", "dave", "erin", "deploy", "carol-adm"}) {
+    questions.accounts[name] = {name, uid++, 100, {"users"}};
+  }
+  questions.accounts["root"] = {"root", 0, 0, {"root"}};
+  questions.accounts["frank"] = {"frank", 1010, 100, {"users", "dba"}};
+  trust("carol@example.org", "carol");
+  trust("dave", "dave");
+  trust("erin", "erin");
+  trust("alice", "alice");
+  host.boot = clock.boot;
+  Result<std::unique_ptr<Store>> opened = Store::open(":memory:");
+  REQUIRE(opened);
+  store = std::make_unique<WrappedStore>(std::move(*opened), *this);
+  start();
+}
+
+World::~World() {
+  stop();
+}
+
+void World::start() {
+  Engine::Ports ports{clock,
+                      *store,
+                      host,
+                      questions,
+                      [this](JournalLine line) { journal.push_back(std::move(line)); },
+                      [this] { ++woken; },
+                      facts};
+  Result<std::unique_ptr<Engine>> started = Engine::start(std::move(ports), view());
+  if (!started) FAIL(started.error().message);
+  engine = std::move(*started);
+}
+
+void World::reboot(std::int64_t off_ms) {
+  stop();
+  host.given.clear();  // the boot unit took all away
+  host.board.clear();
+  clock.at.wall_ms += off_ms;
+  clock.at.boot_ms = 20'000;
+  clock.boot[0] = static_cast<char>(clock.boot[0] + 1);
+  host.boot = clock.boot;
+  start();
+}
+
+void World::pass(std::int64_t seconds) {
+  const std::int64_t end = clock.at.wall_ms + seconds * 1000;
+  while (clock.at.wall_ms < end) {
+    std::int64_t step = end - clock.at.wall_ms;
+    if (const std::optional<Instant> due = engine->next_due()) {
+      const std::int64_t by_wall = due->wall_ms - clock.at.wall_ms;
+      const auto by_boot = due->boot_ms > clock.at.boot_ms ? due->boot_ms - clock.at.boot_ms : 0;
+      step = std::min({step, std::max<std::int64_t>(by_wall, 0),
+                       by_boot > INT64_MAX ? step : static_cast<std::int64_t>(by_boot)});
+      step = std::max<std::int64_t>(step, 1);  // what is due and stays due (a retry) must not stop time
+    }
+    clock.pass(step);
+    engine->tick();
+  }
+}
+
+void World::trust(const std::string& principal, const std::string& name, const std::string& options) {
+  const std::string text =
+      principal + " " + options + (options.empty() ? "" : " ") + public_key_line(key(name).public_key()) + "\n";
+  TrustFile file = parse_trust("approvers", text);
+  REQUIRE(file.bad.empty());
+  lines.push_back(file.lines.front());
+}
+
+void World::distrust(const std::string& principal) {
+  std::erase_if(lines, [&](const TrustLine& line) { return line.principal == principal; });
+}
+
+std::shared_ptr<const HostView> World::view() {
+  auto made = std::make_shared<HostView>();
+  made->config = config;
+  made->key = &key("host");
+  made->host_key = fingerprint(made->key->public_key());
+  Result<Policy> policy = load_policy({{"test.toml", policy_text}});
+  if (!policy) FAIL(policy.error().message);
+  made->policy = std::move(*policy);
+  made->trust.approvers.lines = lines;
+  made->trust.approvers.path = "approvers";
+  TrustFile own = parse_trust("hosts", config.host + " " + public_key_line(made->key->public_key()) + "\n");
+  made->trust.hosts = own;
+  return made;
+}
+
+void World::reload() {
+  engine->reload(view());
+}
+
+SigningKey& World::key(const std::string& name) {
+  auto found = keys_.find(name);
+  if (found == keys_.end()) {
+    Result<SigningKey> made = SigningKey::generate();
+    REQUIRE(made);
+    found = keys_.emplace(name, std::move(*made)).first;
+  }
+  return found->second;
+}
+
+std::string World::sign(const Document& document, const std::vector<std::string>& names) {
+  Envelope envelope{to_payload(document), {}};
+  for (const std::string& name : names) {
+    Result<std::string> signature = key(name).sign(envelope.payload, kind_namespace(kind_of(document)));
+    REQUIRE(signature);
+    envelope.signatures.push_back(*signature);
+  }
+  return to_text(envelope);
+}
+
+Review World::review_of(const std::string& id) const {
+  Review review;
+  review.host = config.host;
+  const Result<std::vector<GrantRecord>> records = store->grants(0);
+  REQUIRE(records);
+  for (const GrantRecord& one : *records) {
+    if (one.id == id) review.request = one.digest;
+  }
+  review.approve = true;
+  review.created = now();
+  review.expires = now() + kHour;
+  review.nonce = make_nonce();
+  return review;
+}
+
+std::string World::review(const std::string& id, const std::string& by, bool approve,
+                          std::optional<Seconds> duration) {
+  Review made = review_of(id);
+  made.approve = approve;
+  made.duration = duration;
+  return sign(made, {by});
+}
+
+GrantDocument World::grant_of(const std::string& user, const std::string& role) const {
+  GrantDocument grant;
+  grant.hosts = {config.host};
+  grant.user = user;
+  grant.role = role;
+  grant.reason = "night shift";
+  grant.created = now();
+  grant.duration = kHour;
+  grant.activate_by = now() + kHour * 10;
+  grant.nonce = make_nonce();
+  return grant;
+}
+
+Revocation World::revocation() const {
+  Revocation made;
+  made.hosts = {config.host};
+  made.created = now();
+  made.reason = "enough";
+  made.nonce = make_nonce();
+  return made;
+}
+
+Lock World::lock() const {
+  Lock made;
+  made.hosts = {config.host};
+  made.created = now();
+  made.reason = "laptop lost";
+  made.nonce = make_nonce();
+  return made;
+}
+
+std::optional<Result<Outcome>> World::ask(std::uint32_t uid, const std::string& role, std::optional<Seconds> duration,
+                                          const std::string& why, std::optional<std::uint32_t> loginuid) {
+  auto answer = std::make_shared<std::optional<Result<Outcome>>>();
+  engine->request({uid, loginuid, 1}, {role, duration, why, ""},
+                  [answer](Result<Outcome> outcome) { *answer = std::move(outcome); });
+  return *answer;
+}
+
+Outcome World::asked(std::uint32_t uid, const std::string& role, std::optional<Seconds> duration,
+                     const std::string& why) {
+  const std::optional<Result<Outcome>> answer = ask(uid, role, duration, why);
+  REQUIRE(answer);
+  if (!*answer) FAIL((*answer).error().message);
+  return **answer;
+}
+
+std::string World::request_refused(std::uint32_t uid, const std::string& role, std::optional<Seconds> duration) {
+  const std::optional<Result<Outcome>> answer = ask(uid, role, duration);
+  REQUIRE(answer);
+  REQUIRE_FALSE(answer->has_value());
+  return answer->error().message;
+}
+
+std::optional<Result<Outcome>> World::submit(const std::string& text) {
+  auto answer = std::make_shared<std::optional<Result<Outcome>>>();
+  engine->submit(nullptr, text, [answer](Result<Outcome> outcome) { *answer = std::move(outcome); });
+  return *answer;
+}
+
+Outcome World::submitted(const std::string& text) {
+  const std::optional<Result<Outcome>> answer = submit(text);
+  REQUIRE(answer);
+  if (!*answer) FAIL((*answer).error().message);
+  return **answer;
+}
+
+std::string World::refused(const std::string& text) {
+  const std::optional<Result<Outcome>> answer = submit(text);
+  REQUIRE(answer);
+  if (*answer) return "accepted: " + (**answer).message;
+  return answer->error().message;
+}
+
+Outcome World::active(std::uint32_t uid, const std::string& role) {
+  const Outcome pending = asked(uid, role);
+  const Outcome granted = submitted(review(pending.id, "carol"));
+  INFO(granted.message);
+  REQUIRE(granted.state == GrantState::active);
+  return granted;
+}
+
+std::optional<GrantView> World::shown_to(std::uint32_t uid, const std::string& id) {
+  std::optional<GrantView> view;
+  engine->show({uid, std::nullopt, 1}, id, [&](Result<GrantView> shown) {
+    if (shown) view = std::move(*shown);
+  });
+  return view;
+}
+
+GrantRecord World::record(const std::string& id) {
+  const std::optional<GrantView> view = shown_to(0, id);
+  REQUIRE(view);
+  return view->record;
+}
+
+std::vector<ChainEntry> World::audit() {
+  Result<std::vector<ChainEntry>> entries = store->audit(1, 100000);
+  REQUIRE(entries);
+  const Result<void> whole = verify_chain(*entries, Digest{}, 1);
+  if (!whole) FAIL(whole.error().message);
+  return std::move(*entries);
+}
+
+std::vector<ChainEntry> World::audit(const std::string& event) {
+  std::vector<ChainEntry> entries = audit();
+  std::erase_if(entries, [&](const ChainEntry& entry) { return entry.event != event; });
+  return entries;
+}
+
+std::string World::inconsistency() {
+  std::map<std::string, GrantRecord> in_force;
+  std::vector<GrantView> views;
+  engine->list({0, std::nullopt, 1}, true, false,
+               [&](Result<std::vector<GrantView>> got) { views = std::move(*got); });
+  for (const GrantView& one : views) {
+    if (one.record.state == GrantState::active) in_force[one.record.id] = one.record;
+  }
+  for (const auto& [grant, entitlement] : host.given) {
+    const auto known = in_force.find(grant);
+    if (known == in_force.end()) return grant + " is held, and no grant in force says so";
+    if (to_text(entitlement.effects) != known->second.effects) return grant + " holds something else";
+    if (clock.at.wall_ms >= entitlement.not_after * 1000) return grant + " is held past its end by the wall clock";
+    if (clock.at.boot_ms >= entitlement.boot_deadline_ms) return grant + " is held past its end by the boot clock";
+  }
+  for (const auto& [grant, one] : in_force) {
+    if (!host.given.contains(grant)) return grant + " is in force and not held";
+    if (!host.board.contains(grant)) return grant + " is in force and not on the board";
+  }
+  if (host.board.size() != in_force.size()) return "the board has more than is in force";
+  return "";
+}
+
+}  // namespace jit::test

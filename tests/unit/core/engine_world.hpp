@@ -1,0 +1,203 @@
+// A host made of fakes around a real engine, a real database and real signatures: clocks that tests turn, an effector
+// that remembers what it gave, answers that may come late, and a plug to pull at any call.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "jitd/core/engine.hpp"
+#include "jitd/core/host_facts.hpp"
+
+namespace jit::test {
+
+inline constexpr std::int64_t kStart = 1'800'000'000;  // 2027-01-15T08:00:00Z
+
+// Thrown where the power goes out. Nothing in the engine catches it.
+struct PowerLoss {};
+
+// Counts the calls that leave the engine and cuts the power before or after one of them.
+class Plug {
+ public:
+  void arm(std::size_t call, bool before) { call_ = call, before_ = before, calls_ = 0, armed_ = true; }
+  void disarm() { armed_ = false; }
+  [[nodiscard]] bool armed() const { return armed_; }
+  template <class Call>
+  auto through(Call call) {
+    const bool now = armed_ && ++calls_ == call_;
+    if (now && before_) cut();
+    if constexpr (std::is_void_v<decltype(call())>) {
+      call();
+      if (now) cut();
+    } else {
+      auto result = call();
+      if (now) cut();
+      return result;
+    }
+  }
+
+ private:
+  [[noreturn]] void cut() {
+    armed_ = false;
+    throw PowerLoss{};
+  }
+  bool armed_ = false, before_ = false;
+  std::size_t call_ = 0, calls_ = 0;
+};
+
+class FakeClock final : public Clock {
+ public:
+  [[nodiscard]] Instant now() const noexcept override { return at; }
+  [[nodiscard]] const std::string& boot_id() const noexcept override { return boot; }
+  void pass(std::int64_t ms) { at.wall_ms += ms, at.boot_ms += static_cast<std::uint64_t>(ms); }
+  Instant at{kStart * 1000, 1'000'000};
+  std::string boot = "11111111-1111-1111-1111-111111111111";
+};
+
+// The host: groups and drop-ins per grant, memberships of before, the board, and `ends` on disk.
+class FakeEffector final : public Effector {
+ public:
+  explicit FakeEffector(Plug& plug) : plug_(plug) {}
+  Result<void> prepare(const Entitlement& entitlement) override;
+  Result<void> give(const Entitlement& entitlement) override;
+  std::vector<std::string> take(const std::vector<EndOrder>& orders) override;
+  std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) override;
+  Result<void> publish(const std::vector<Entitlement>& wanted) override;
+  Result<std::vector<EndRecord>> ends() override;
+  void settled(const std::vector<std::string>& grants) override;
+
+  [[nodiscard]] bool member(const std::string& user, const std::string& group) const;
+  [[nodiscard]] bool nothing_held() const { return given.empty() && board.empty(); }
+  // A failure for the named call ("prepare", "give", "publish", "take"), so many times.
+  void fail(const std::string& call, Errc code, int times) { failures[call] = {code, times}; }
+
+  std::map<std::string, Entitlement> given;              // by grant
+  std::map<std::string, Entitlement> board;              // by grant
+  std::set<std::pair<std::string, std::string>> before;  // memberships that are not ours
+  std::map<std::string, EndRecord> disk;                 // `ends`
+  std::map<std::string, std::pair<Errc, int>> failures;
+  std::vector<std::string> calls;
+  std::string boot;
+
+ private:
+  [[nodiscard]] Result<void> failing(const std::string& call);
+  Plug& plug_;
+};
+
+class FakeQuestions final : public Questions {
+ public:
+  void account(std::uint32_t uid, Answer<Account> then) override;
+  void account(const std::string& name, Answer<Account> then) override;
+  void readback(const std::string& user, const Effects& effects, const std::string& grant_id,
+                Answer<bool> then) override;
+  void standing_rule(const std::string& user, Answer<bool> then) override;
+  void answer_all();  // those that were held back, in order; new ones too
+
+  std::map<std::string, Account> accounts;
+  bool late = false;    // answers wait for answer_all()
+  bool silent = false;  // name services do not answer
+  Result<bool> readback_says = true;
+  Result<bool> standing_says = false;
+  std::deque<std::function<void()>> waiting;
+
+ private:
+  void say(std::function<void()> answer);
+};
+
+class FakeFacts final : public HostFacts {
+ public:
+  explicit FakeFacts(const FakeEffector& host) : host_(host) {}
+  Result<std::uint32_t> gid_of(const std::string& group) const override;
+  Result<std::uint32_t> uid_of(const std::string& user) const override;
+  bool local_member(const std::string& user, const std::string& group) const override;
+  Result<bool> root_equivalent(const std::string&, std::uint32_t) const override { return false; }
+  Result<void> check_command(const Command&) const override { return {}; }
+  SudoStack sudo_stack() const override { return {true, true, true, ""}; }
+  SudoDialect dialect() const override { return SudoDialect::classic; }
+  std::vector<std::string> given_groups(const std::string& user) const override;
+  std::map<std::string, std::uint32_t> gids{{"postgres", 120}, {"www", 121}, {"backup", 34}};
+
+ private:
+  const FakeEffector& host_;
+};
+
+class World {
+ public:
+  World();
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  // Start, stop (as kill -9 does), both, and a reboot.
+  void start();
+  void stop() { engine.reset(); }
+  void restart() { stop(), start(); }
+  void reboot(std::int64_t off_ms);
+  // Time goes on, and the engine hears of it whenever it wants to.
+  void pass(std::int64_t seconds);
+
+  // Policy and trust as files would say; reload() hands them to the engine.
+  void set_policy(const std::string& text) { policy_text = text; }
+  void trust(const std::string& principal, const std::string& key, const std::string& options = "");
+  void distrust(const std::string& principal);
+  void reload();
+  [[nodiscard]] std::shared_ptr<const HostView> view();
+
+  SigningKey& key(const std::string& name);  // made when first named
+  [[nodiscard]] std::string sign(const Document& document, const std::vector<std::string>& keys);
+  [[nodiscard]] std::string review(const std::string& id, const std::string& by, bool approve = true,
+                                   std::optional<Seconds> duration = std::nullopt);
+  [[nodiscard]] Review review_of(const std::string& id) const;
+  [[nodiscard]] GrantDocument grant_of(const std::string& user, const std::string& role) const;
+  [[nodiscard]] Revocation revocation() const;
+  [[nodiscard]] Lock lock() const;
+  [[nodiscard]] WallTime now() const { return clock.at.wall(); }
+
+  // Calls, with the answer or nothing when it did not come.
+  std::optional<Result<Outcome>> ask(std::uint32_t uid, const std::string& role,
+                                     std::optional<Seconds> duration = std::nullopt, const std::string& why = "why",
+                                     std::optional<std::uint32_t> loginuid = std::nullopt);
+  Outcome asked(std::uint32_t uid, const std::string& role, std::optional<Seconds> duration = std::nullopt,
+                const std::string& why = "why");  // that must succeed
+  std::optional<Result<Outcome>> submit(const std::string& text);
+  Outcome submitted(const std::string& text);    // that must succeed
+  std::string refused(const std::string& text);  // that must not; why
+  std::string request_refused(std::uint32_t uid, const std::string& role,
+                              std::optional<Seconds> duration = std::nullopt);
+  Outcome active(std::uint32_t uid, const std::string& role);  // asked for and approved by carol
+  std::optional<GrantView> shown_to(std::uint32_t uid, const std::string& id);
+  [[nodiscard]] GrantRecord record(const std::string& id);
+  [[nodiscard]] GrantState state(const std::string& id) { return record(id).state; }
+  [[nodiscard]] std::vector<ChainEntry> audit();
+  [[nodiscard]] std::vector<ChainEntry> audit(const std::string& event);
+  // What is on the host is what the grants in force say, and nothing is held past its end on either clock.
+  [[nodiscard]] std::string inconsistency();
+
+  Plug plug;
+  FakeClock clock;
+  FakeEffector host{plug};
+  FakeQuestions questions;
+  FakeFacts facts{host};
+  bool full_disk = false;  // commits fail
+  std::string policy_text;
+  std::vector<TrustLine> lines;
+  HostConfig config;
+  std::vector<JournalLine> journal;
+  int woken = 0;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Engine> engine;
+
+ private:
+  std::map<std::string, SigningKey> keys_;
+};
+
+inline constexpr std::uint32_t kAlice = 1001, kBob = 1002, kCarol = 1003, kDave = 1004, kErin = 1005, kDeploy = 1006,
+                               kCarolAdm = 1007;
+inline constexpr Seconds kMinute{60}, kHour{3600};
+
+}  // namespace jit::test
