@@ -37,17 +37,18 @@ class PamHost final : public Host {
 
   std::ptrdiff_t read(AccountFile file, std::uint64_t offset, std::span<char> into) noexcept override {
     TrustedFile& from = file == AccountFile::passwd ? passwd_ : group_;
-    return from.open(file == AccountFile::passwd ? kPasswd : kGroup, kTrustedUid, true) ? from.read_some(offset, into)
-                                                                                        : -1;
+    return from.open(file == AccountFile::passwd ? kPasswd : kGroup, trusted_uid(), true)
+               ? from.read_some(offset, into)
+               : -1;
   }
   Reply ask(std::span<const std::byte> request, std::span<std::byte> reply, unsigned timeout_ms) noexcept override {
-    return jit::pam::ask(kCheckSocket, kTrustedUid, request, reply, timeout_ms);
+    return jit::pam::ask(kCheckSocket, trusted_uid(), request, reply, timeout_ms);
   }
   void post(std::span<const std::byte> request) noexcept override {
-    jit::pam::post(kCheckSocket, kTrustedUid, request, kCloseTimeoutMs);
+    jit::pam::post(kCheckSocket, trusted_uid(), request, kCloseTimeoutMs);
   }
   const jit::wire::BoardSource* board() noexcept override {
-    return board_.open(kBoard, kTrustedUid, false) ? &board_ : nullptr;
+    return board_.open(kBoard, trusted_uid(), false) ? &board_ : nullptr;
   }
   std::string_view boot_id() noexcept override {
     const std::size_t size = read_small(kBootIdFile, boot_id_);
@@ -80,7 +81,9 @@ Options options_of(int argc, const char** argv) noexcept {
   return parse_options({argv, argc > 0 ? static_cast<std::size_t>(argc) : 0});
 }
 
-bool silent(int flags) noexcept { return (static_cast<unsigned>(flags) & PAM_SILENT) != 0; }
+bool silent(int flags) noexcept {
+  return (static_cast<unsigned>(flags) & PAM_SILENT) != 0;
+}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "jitd/wire/protocol.hpp"
 
@@ -15,14 +16,19 @@ inline constexpr const char* kBoard = "board";
 inline constexpr const char* kPasswd = "passwd";
 inline constexpr const char* kGroup = "group";
 inline constexpr const char* kBootIdFile = "boot_id";
-inline constexpr uid_t kTrustedUid = JIT_PAM_TEST_UID;
+inline uid_t trusted_uid() noexcept {
+  return JIT_PAM_TEST_UID;
+}
 #else
 inline constexpr const char* kCheckSocket = wire::kCheckSocket;
 inline constexpr const char* kBoard = wire::kBoardFile;
 inline constexpr const char* kPasswd = "/etc/passwd";
 inline constexpr const char* kGroup = "/etc/group";
 inline constexpr const char* kBootIdFile = "/proc/sys/kernel/random/boot_id";
-inline constexpr uid_t kTrustedUid = 0;  // of jitd, its socket and its board
+// Of jitd, its socket and its board, and of the account files.
+constexpr uid_t trusted_uid() noexcept {
+  return 0;
+}
 #endif
 
 }  // namespace jit::pam
