@@ -19,6 +19,8 @@ Result<void> check_word(std::string_view word) {
   if (word.empty()) return fail(Errc::invalid, "an empty word: words are separated by one blank");
   auto bad = unclean(word);
   if (!bad && word.find('\n') != std::string_view::npos) bad = "a line break";
+  // Behind an escaped blank at its end, sudo would take the line to go on with the next.
+  if (!bad && (word.front() == ' ' || word.back() == ' ')) bad = "a blank at the start or end";
   if (bad) return fail(Errc::invalid, fmt::format("{} in \"{}\": sudoers cannot carry it", *bad, shown(word, 80)));
   return {};
 }

@@ -1,13 +1,13 @@
 // TOML payloads to documents. toml++ is used here and its exceptions end here.
 #include <fmt/format.h>
 
-#include <toml++/toml.h>
 #include <algorithm>
 #include <array>
 
 #include "policy/document/kinds.hpp"
 #include "policy/names.hpp"
 #include "policy/text.hpp"
+#include "policy/toml.hpp"
 
 namespace jit {
 namespace {
@@ -314,15 +314,17 @@ Result<Document> read(const toml::table& table) {
 Result<Document> parse_document(std::string_view payload, std::string_view source) {
   const std::string where = shown(source, 256);
   try {
-    const toml::table table = toml::parse(payload);
-    auto document = read(table);
+    const toml::parse_result parsed = toml::parse(payload);
+    if (!parsed) {
+      const toml::parse_error& error = parsed.error();
+      return within(where, {Errc::invalid,
+                            fmt::format("line {}: not valid TOML: {}", error.source().begin.line,
+                                        shown(error.description(), 200)),
+                            0});
+    }
+    auto document = read(parsed.table());
     if (!document) return within(where, document.error());
     return document;
-  } catch (const toml::parse_error& error) {
-    return within(
-        where,
-        {Errc::invalid,
-         fmt::format("line {}: not valid TOML: {}", error.source().begin.line, shown(error.description(), 200)), 0});
   } catch (const std::exception& error) {
     return within(where, {Errc::invalid, fmt::format("cannot be read: {}", shown(error.what(), 200)), 0});
   }

@@ -1,15 +1,12 @@
 #include "policy/rules/toml_reader.hpp"
 
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
 #include <exception>
 
 #include "policy/document/kinds.hpp"
 #include "policy/text.hpp"
+#include "policy/toml.hpp"
 
 namespace jit {
 namespace {

@@ -1,0 +1,386 @@
+// Payloads: what we write reads back to the same value, and nothing but what is meant is read.
+#include "policy/document/kinds.hpp"
+
+#include <rapidcheck.h>
+
+#include "policy/document/effects.hpp"
+#include "policy/document/envelope.hpp"
+#include "policy/text.hpp"
+#include "tests/unit/catch.hpp"
+#include "tests/unit/document/hostile.hpp"
+#include "tests/unit/document/support.hpp"
+
+using namespace jit;
+using namespace jit::test;
+
+namespace {
+
+const PublicKey kHostKey = new_key().public_key();
+
+// The error of a payload, or "" when it reads.
+std::string error_of(const std::string& payload) {
+  const auto parsed = parse_document(payload, "file.jit");
+  if (parsed) return "";
+  CHECK(parsed.error().message.find("file.jit: ") == 0);
+  return parsed.error().message;
+}
+
+bool says(const std::string& message, std::string_view part) {
+  INFO(message);
+  return message.find(part) != std::string::npos;
+}
+
+// `payload` with the line of `key` replaced ("" takes it out).
+std::string with(const Document& document, const std::string& key, const std::string& line) {
+  std::string payload = to_payload(document);
+  const std::size_t start = payload.find("\n" + key + " = ") + 1;
+  REQUIRE(start != std::string::npos + 1);
+  const std::size_t end = payload.find('\n', start) + 1;
+  return payload.replace(start, end - start, line.empty() ? "" : line + "\n");
+}
+
+std::string after_kind(const Document& document, const std::string& line) {
+  std::string payload = to_payload(document);
+  return payload.insert(payload.find('\n', payload.find("kind = ")) + 1, line + "\n");
+}
+
+// One-line text as people write it: quotes, backslashes, TOML's own signs, letters beyond ASCII.
+rc::Gen<std::string> free_text(std::size_t least, std::size_t most) {
+  return rc::gen::map(
+      rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
+          "a", "Z", " ", "\"", "\\", "'", "'''", "\"\"\"", "=", "#", "[", "]", "{", "}", ",", "\\u001b", "é", "漢",
+          "\U0001d11e", "-----BEGIN SSH SIGNATURE-----", "\\n", "%s", "`", "$(id)")),
+      [=](const std::vector<std::string>& pieces) {
+        std::string text;
+        for (const std::string& piece : pieces) {
+          if (text.size() + piece.size() <= most) text += piece;
+        }
+        return text.size() < least ? std::string(least, 'x') : text;
+      });
+}
+
+rc::Gen<std::string> name() {
+  return rc::gen::map(
+      rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::elementOf(std::string("abcXYZ019")))),
+      [](const std::string& text) { return text.substr(0, 40); });
+}
+
+rc::Gen<std::string> user() {
+  return rc::gen::map(
+      rc::gen::pair(name(), rc::gen::element<std::string>("", "@corp", "\\x", " y", "é", ".z", "\"q", "'''")),
+      [](const auto& parts) { return parts.first + parts.second; });
+}
+
+WallTime some_time() {
+  return WallTime(Seconds(*rc::gen::inRange<std::int64_t>(0, 253402300000)));
+}
+Seconds some_duration() {
+  return Seconds(*rc::gen::inRange<std::int64_t>(1, 366 * 86400 + 1));
+}
+std::vector<std::string> some(const rc::Gen<std::string>& one, std::size_t least = 0) {
+  auto values = *rc::gen::container<std::vector<std::string>>(one);
+  if (values.size() > 5) values.resize(5);
+  while (values.size() < least) values.push_back(*one);
+  return values;
+}
+std::vector<Digest> some_digests() {
+  std::vector<Digest> digests;
+  for (const std::string& text : some(name())) digests.push_back(sha256(text));
+  return digests;
+}
+
+void reads_back(const Document& document) {
+  const auto ok = check_document(document);
+  if (!ok) RC_FAIL(ok.error().message);
+  const std::string payload = to_payload(document);
+  RC_ASSERT(parse_payload_text(payload).has_value());
+  const auto parsed = parse_document(payload, "x");
+  if (!parsed) RC_FAIL(parsed.error().message + "\n" + payload);
+  RC_ASSERT(*parsed == document);
+  RC_ASSERT(to_payload(*parsed) == payload);
+}
+
+}  // namespace
+
+TEST_CASE("every kind reads back from its payload, whatever it holds", "[document][kinds]") {
+  CHECK(rc::check("requests", [] {
+    Request request = sample_request(kHostKey);
+    request.host = *name();
+    request.user = *user();
+    request.uid = *rc::gen::inRange<std::uint32_t>(0, 65534);
+    request.requesters.clear();
+    for (const std::string& one : some(user(), 1)) request.requesters.push_back({one, false});
+    for (const std::string& one : some(name())) request.requesters.push_back({one, true});
+    request.role = *name();
+    request.duration = some_duration();
+    request.reason = *free_text(1, kMaxReason);
+    request.ticket = *free_text(0, 128);
+    request.created = some_time();
+    request.expires = request.created + some_duration();
+    Effects effects;
+    for (const std::string& one : some(user())) effects.groups.push_back({one, 7});
+    for (const std::string& one : some(user())) {
+      effects.sudo.push_back(
+          {one, 0, {"/usr/bin/x", some(hostile_word()), *rc::gen::arbitrary<bool>()}, false, true});
+    }
+    request.effects = to_text(effects);
+    reads_back(request);
+  }));
+  CHECK(rc::check("reviews", [] {
+    Review review = sample_review();
+    review.approve = *rc::gen::arbitrary<bool>();
+    review.duration.reset();
+    if (review.approve && *rc::gen::arbitrary<bool>()) review.duration = some_duration();
+    review.comment = *free_text(0, kMaxReason);
+    review.created = some_time();
+    review.expires = review.created + some_duration();
+    reads_back(review);
+  }));
+  CHECK(rc::check("grants", [] {
+    GrantDocument grant = sample_grant();
+    grant.hosts = some(name(), 1);
+    grant.segments = some(name());
+    grant.user = *user();
+    grant.reason = *free_text(1, kMaxReason);
+    grant.ticket = *free_text(0, 128);
+    grant.created = some_time();
+    grant.not_before.reset();
+    grant.not_after.reset();
+    if (grant.hosts.size() == 1 && grant.segments.empty()) grant.host_key = fingerprint(kHostKey);
+    if (*rc::gen::arbitrary<bool>()) grant.not_before = grant.created;
+    if (*rc::gen::arbitrary<bool>()) {
+      grant.not_after = grant.created + some_duration();
+    } else {
+      grant.duration = some_duration();
+      grant.activate_by = grant.created + some_duration();
+    }
+    reads_back(grant);
+  }));
+  CHECK(rc::check("revocations", [] {
+    Revocation revocation = sample_revocation();
+    revocation.segments = some(name());
+    revocation.reason = *free_text(1, kMaxReason);
+    revocation.grants = some_digests();
+    revocation.requests = some_digests();
+    revocation.users = some(user());
+    revocation.approvers = some(user());
+    revocation.all = revocation.grants.empty() && revocation.requests.empty() && revocation.users.empty() &&
+                     revocation.approvers.empty();
+    reads_back(revocation);
+  }));
+  CHECK(rc::check("locks and unlocks", [] {
+    Lock lock = sample_lock();
+    lock.users = some(user());
+    lock.approvers = some(user());
+    lock.until.reset();
+    if (*rc::gen::arbitrary<bool>()) {
+      lock.users.clear();
+      lock.approvers.clear();
+      lock.keys.clear();
+      lock.lifts = some_digests();
+      lock.lifts.push_back(sha256("one"));
+    } else if (*rc::gen::arbitrary<bool>()) {
+      lock.until = lock.created + some_duration();
+    }
+    reads_back(lock);
+  }));
+}
+
+TEST_CASE("people can read a request raw", "[document][kinds]") {
+  const std::string payload = to_payload(sample_request(kHostKey));
+  CHECK(payload.find("jit = 1\nkind = \"request\"\nhost = \"db1.example.org\"\n") == 0);
+  CHECK(payload.find("effects = '''\ngroup postgres gid 115\nopens login\nsudo as postgres uid 112: /usr/bin/psql "
+                     "... [record]\n'''\n") != std::string::npos);
+  CHECK(payload.find("requesters = [\"user:alice\", \"person:carol\"]\n") != std::string::npos);
+}
+
+TEST_CASE("versions, kinds and keys that are not known are refused by name (P7)", "[document][kinds]") {
+  const Review review = sample_review();
+  REQUIRE(error_of(to_payload(review)).empty());
+  CHECK(says(error_of(with(review, "kind", "kind = \"policy\"")), "kind \"policy\" is not known"));
+  CHECK(says(error_of(with(review, "kind", "kind = 1")), "kind"));
+  CHECK(says(error_of(with(review, "kind", "")), "key \"kind\" is missing"));
+  std::string later = to_payload(review);
+  CHECK(says(error_of(later.replace(0, 7, "jit = 2")), "version jit = 2"));
+  CHECK(says(error_of(later.replace(0, 7, "jit = 0")), "version jit = 0"));
+  CHECK(says(error_of(later.replace(0, 8, "")), "key \"jit\""));
+  CHECK(says(error_of(after_kind(review, "grnat = 1")), "key \"grnat\": unknown"));
+  CHECK(says(error_of(after_kind(review, "JIT = 1")), "key \"JIT\": unknown"));
+  CHECK(says(error_of(after_kind(review, "\"a\\u001b\" = 1")), "key \"a\\x1b\": unknown"));
+  CHECK(says(error_of(to_payload(review) + "[extra]\n"), "key \"extra\": unknown"));
+  CHECK(says(error_of(to_payload(review) + "extra.deep = 1\n"), "key \"extra\": unknown"));
+  CHECK(says(error_of(to_payload(sample_revocation()) + "hosts = [\"x\"]\n"), "key \"hosts\": unknown"));
+}
+
+TEST_CASE("keys that this release cannot enforce are refused by name, never ignored", "[document][kinds]") {
+  for (const std::string key :
+       {"from", "once", "commands", "start", "extends", "risk", "ask", "number", "next_update"}) {
+    INFO(key);
+    for (const Document& document :
+         {Document(sample_request(kHostKey)), Document(sample_review()), Document(sample_grant()),
+          Document(sample_revocation()), Document(sample_lock())}) {
+      const auto parsed = parse_document(after_kind(document, key + " = true"), "f");
+      REQUIRE_FALSE(parsed.has_value());
+      CHECK(parsed.error().code == Errc::refused);
+      CHECK(says(parsed.error().message, "key \"" + key + "\": this release cannot enforce it"));
+    }
+    std::string nested = to_payload(sample_revocation());
+    CHECK(says(error_of(nested + key + " = 1\n"), "cannot enforce it"));
+  }
+}
+
+TEST_CASE("keys have one type each", "[document][kinds]") {
+  const Request request = sample_request(kHostKey);
+  for (const std::string bad :
+       {"uid = 1001.0", "uid = \"1001\"", "uid = -1", "uid = 4294967295", "uid = 65534", "uid = 4294968297",
+        "uid = 0x3e9", "uid = 0o1751", "uid = true", "uid = [1001]", "uid = inf", "uid = 1e3"}) {
+    INFO(bad);
+    CHECK(says(error_of(with(request, "uid", bad)), "\"uid\""));
+  }
+  for (const std::string bad :
+       {"created = \"2026-11-22T05:10:39Z\"", "created = 2026-11-22T05:10:39", "created = 2026-11-22",
+        "created = 05:10:39", "created = 2026-11-22T05:10:39+01:00", "created = 2026-11-22T05:10:39.5Z",
+        "created = 2026-11-22T05:10:39.000000001Z", "created = 1795324239", "created = 2026-02-30T05:10:39Z",
+        "created = 1969-12-31T23:59:59Z", "created = 2026-11-22T05:10:39-00:01", ""}) {
+    INFO(bad);
+    CHECK_FALSE(error_of(with(request, "created", bad)).empty());
+  }
+  for (const std::string bad : {"duration = 7200", "duration = \"2 h\"", "duration = \"0m\"", "duration = \"-2h\"",
+                                "duration = 2h", "duration = \"400d\"", ""}) {
+    INFO(bad);
+    CHECK_FALSE(error_of(with(request, "duration", bad)).empty());
+  }
+  for (const std::string bad :
+       {"requesters = \"user:alice\"", "requesters = []", "requesters = [1]", "requesters = [[\"user:alice\"]]",
+        "requesters = [\"alice\"]", "requesters = [\"person:a b\"]", "requesters = [\"root:alice\"]",
+        "requesters = [\"user:\"]", ""}) {
+    INFO(bad);
+    CHECK(says(error_of(with(request, "requesters", bad)), "requesters"));
+  }
+  for (const std::string bad :
+       {"reason = \"\"", "reason = \"a\\nb\"", "reason = \"\\u001b[2J\"", "reason = \"\\u202e\"",
+        "reason = \"\\u200b\"", "reason = \"a\\u0000\"", "reason = 1", "reason = [\"x\"]", "reason = {a = 1}", ""}) {
+    INFO(bad);
+    CHECK(says(error_of(with(request, "reason", bad)), "reason"));
+  }
+  CHECK(says(error_of(with(request, "reason", "reason = \"" + std::string(kMaxReason + 1, 'x') + "\"")),
+             "longer than 1024"));
+  CHECK(says(error_of(with(request, "ticket", "ticket = \"\"")), "leave the key out"));
+  CHECK(says(error_of(with(request, "host", "host = \"../x\"")), "host"));
+  CHECK(says(error_of(with(request, "user", "user = \"a:b\"")), "user"));
+  CHECK(says(error_of(with(request, "user", "user = \"#0\"")), "user"));
+  CHECK(says(error_of(with(request, "role", "role = \"a b\"")), "role"));
+  CHECK(says(error_of(with(request, "origin", "origin = \"pam\"")), "origin"));
+  CHECK(says(error_of(with(request, "policy", "policy = \"sha256:00\"")), "policy"));
+  CHECK(says(error_of(with(request, "host_key", "host_key = \"SHA256:abc\"")), "host_key"));
+  CHECK(says(error_of(with(request, "nonce", "nonce = \"1\"")), "nonce"));
+  CHECK(says(error_of(with(request, "nonce", "")), "nonce"));
+  CHECK(says(error_of(with(request, "expires", "expires = 2026-11-22T05:10:39Z")), "not after created"));
+  CHECK(says(error_of(with(request, "expires", "")), "expires"));
+  std::string effects = to_payload(request);
+  CHECK(says(error_of(effects.replace(effects.find("gid 115"), 7, "gid 0115")), "effects"));
+}
+
+TEST_CASE("TOML's own freedoms let nothing slip", "[document][kinds]") {
+  const Revocation revocation = sample_revocation();
+  CHECK_FALSE(error_of(after_kind(revocation, "kind = \"lock\"")).empty());           // twice
+  CHECK_FALSE(error_of(after_kind(revocation, "reason = \"other\"")).empty());        // twice
+  CHECK_FALSE(error_of(to_payload(revocation) + "[targets]\nall = true\n").empty());  // the table twice
+  CHECK_FALSE(error_of(to_payload(revocation) + "users = [\"bob\"]\n").empty());
+  CHECK_FALSE(error_of(after_kind(revocation, "targets.all = true")).empty());
+  CHECK(says(error_of(to_payload(revocation) + "all = true\n"), "stands alone"));
+  CHECK(says(error_of(to_payload(revocation) + "all = false\n"), "all"));
+  CHECK(says(error_of(to_payload(revocation) + "all = 1\n"), "all"));
+  CHECK_FALSE(error_of(to_payload(sample_review()) + "[[targets]]\nall = true\n").empty());
+  // Dotted keys and inline tables are the same table, read with the same checks.
+  Revocation all = revocation;
+  all.grants.clear();
+  all.users.clear();
+  all.all = true;
+  std::string payload = to_payload(all);
+  const std::size_t table = payload.find("\n[targets]\nall = true\n");
+  REQUIRE(table != std::string::npos);
+  payload.resize(table);
+  CHECK(parse_document(payload + "targets.all = true\n", "f").value() == Document(all));
+  CHECK(parse_document(payload + "targets = {all = true}\n", "f").value() == Document(all));
+  CHECK(says(error_of(payload + "targets = {all = true, al = true}\n"), "key \"al\": unknown"));
+  CHECK(says(error_of(payload + "targets = true\n"), "targets"));
+  CHECK(says(error_of(payload + "targets = [{all = true}]\n"), "targets"));
+  CHECK(says(error_of(payload), "there is none"));
+
+  CHECK_FALSE(error_of("").empty());
+  CHECK_FALSE(error_of("= 1\n").empty());
+  CHECK_FALSE(error_of(std::string(30000, '[') + "\n").empty());  // deep nesting: an error, not a crash
+  CHECK_FALSE(error_of("a = " + std::string(15000, '[') + std::string(15000, ']') + "\n").empty());
+  CHECK_FALSE(error_of("a = " + std::string(5000, '{') + "\n").empty());
+  std::string many = "users = [";
+  for (int i = 0; i < 300; ++i) many += "\"u\", ";
+  CHECK(says(error_of(to_payload(all).replace(to_payload(all).find("all = true"), 10, many + "]")), "1 to 256"));
+}
+
+TEST_CASE("keys of a grant go together", "[document][kinds]") {
+  const auto error = [](void (*change)(GrantDocument&)) {
+    GrantDocument grant = sample_grant();
+    change(grant);
+    const auto direct = check_document(grant);
+    const std::string read = error_of(to_payload(grant));
+    CHECK(direct.has_value() == read.empty());  // makers and readers agree
+    return read;
+  };
+  CHECK(error([](GrantDocument&) {}).empty());
+  CHECK(says(error([](GrantDocument& g) { g.hosts.clear(); }), "neither a host nor a segment"));
+  CHECK(says(error([](GrantDocument& g) { g.not_after.reset(); }), "not_after"));  // no absolute expiry
+  CHECK(says(error([](GrantDocument& g) { g.duration = Seconds(60); }), "either it or duration"));
+  CHECK(says(error([](GrantDocument& g) { g.not_after.reset(), g.duration = Seconds(60); }), "activate_by"));
+  CHECK(says(error([](GrantDocument& g) { g.activate_by = g.not_after; }), "activate_by"));
+  CHECK(says(error([](GrantDocument& g) { g.not_after = g.not_before; }), "not_after"));
+  CHECK(says(error([](GrantDocument& g) { g.not_before.reset(), g.not_after = g.created; }), "not_after"));
+  CHECK(says(error([](GrantDocument& g) { g.host_key = fingerprint(kHostKey); }), "exactly one host"));
+  CHECK(error([](GrantDocument& g) { g.host_key = fingerprint(kHostKey), g.hosts.resize(1); }).empty());
+}
+
+TEST_CASE("keys of reviews, revocations and locks go together", "[document][kinds]") {
+  Review denial = sample_review();
+  denial.approve = false;
+  CHECK(says(error_of(to_payload(denial)), "a denial has none"));
+  CHECK(says(error_of(with(sample_review(), "verdict", "verdict = \"Approve\"")), "verdict"));
+  CHECK(says(error_of(with(sample_review(), "request", "request = \"sha256:AB\"")), "request"));
+
+  Revocation nothing = sample_revocation();
+  nothing.grants.clear();
+  nothing.users.clear();
+  CHECK(says(error_of(to_payload(nothing)), "targets"));
+  nothing.hosts.clear();
+  nothing.segments.clear();
+  nothing.all = true;
+  CHECK(says(error_of(to_payload(nothing)), "apply nowhere"));
+
+  Lock both = sample_lock();
+  both.lifts = {sha256("lock")};
+  CHECK(says(error_of(to_payload(both)), "not both"));
+  Lock unlock = both;
+  unlock.users.clear();
+  unlock.keys.clear();
+  CHECK(says(error_of(to_payload(unlock)), "has no end"));
+  unlock.until.reset();
+  CHECK(error_of(to_payload(unlock)).empty());
+  Lock empty = unlock;
+  empty.lifts.clear();
+  CHECK(says(error_of(to_payload(empty)), "nothing is lifted"));
+  Lock bad_key = sample_lock();
+  bad_key.keys = {"SHA256:"};
+  CHECK(says(error_of(to_payload(bad_key)), "keys"));
+}
+
+TEST_CASE("kinds have names and namespaces of their own", "[document][kinds]") {
+  for (const Kind kind : {Kind::request, Kind::review, Kind::grant, Kind::revocation, Kind::lock}) {
+    CHECK(kind_namespace(kind) == "jit-" + std::string(kind_name(kind)));
+    CHECK(kind_of_namespace(kind_namespace(kind)).value() == kind);
+  }
+  for (const std::string_view other :
+       {"", "jit-", "jit-ask", "jit-policy", "file", "jit-grant@example.org", "JIT-GRANT", "jit-grant "}) {
+    CHECK_FALSE(kind_of_namespace(other));
+  }
+  CHECK(make_nonce().size() == 32);
+  CHECK(make_nonce() != make_nonce());
+}
