@@ -119,6 +119,13 @@ void EngineImpl::tick() {
       try_activate(life);
     }
   }
+  for (const LockRecord& lock : locks_) {
+    if (lock.lifted || lock.until == 0 || lock.until * 1000 > at.wall_ms || lock.until * 1000 <= ticked_wall_ms_)
+      continue;
+    decide_again();  // it holds no longer: what waited for its signers goes on
+    break;
+  }
+  ticked_wall_ms_ = at.wall_ms;
   if (reconcile_boot_ms_ != 0 && at.boot_ms >= reconcile_boot_ms_) reconcile();
   if (forget_boot_ms_ == 0 || at.boot_ms >= forget_boot_ms_) {
     forget_boot_ms_ = at.boot_ms + kForgetEveryMs;

@@ -224,6 +224,7 @@ class EngineImpl final : public Engine {
   std::uint64_t reconcile_boot_ms_ = 0;   // 0: nothing failed
   std::uint64_t forget_boot_ms_ = 0;
   std::int64_t saved_mark_ms_ = 0;
+  std::int64_t ticked_wall_ms_ = 0;
   std::vector<std::string> start_warnings_;
 
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);

@@ -1,0 +1,102 @@
+#include "jitctl/app.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "policy/text.hpp"
+
+namespace jit::ctl {
+namespace {
+
+constexpr const char* kVersion = "jitctl 0.1.0";
+
+void configure(CLI::App& app, Context& context) {
+  app.name("jitctl");
+  app.require_subcommand(1);
+  app.fallthrough();  // --json may stand behind the subcommand
+  app.set_version_flag("--version", kVersion);
+  app.add_flag("--json", context.json, "Print JSON for programs");
+  app.footer(
+      "Exit status: 0 done or active, 1 failed, 2 usage, 3 pending, 4 jitd not reachable, 5 denied or refused.");
+}
+
+void walk(CLI::App& app, const std::string& path, std::vector<CommandShape>& shapes) {
+  CommandShape shape{path, {}};
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) shape.options.push_back("--" + name);
+    for (const auto& name : option->get_snames()) shape.options.push_back("-" + name);
+  }
+  shapes.push_back(std::move(shape));
+  for (auto* below : app.get_subcommands([](CLI::App*) { return true; })) {
+    walk(*below, path.empty() ? below->get_name() : path + " " + below->get_name(), shapes);
+  }
+}
+
+}  // namespace
+
+CLI::App* Commands::add(const std::string& name, const std::string& description, std::function<Outcome()> run) {
+  return add_below(&app_, name, description, std::move(run));
+}
+
+CLI::App* Commands::add_below(CLI::App* parent, const std::string& name, const std::string& description,
+                              std::function<Outcome()> run) {
+  auto* command = parent->add_subcommand(name, description);
+  command->callback([this, run = std::move(run)] { chosen_ = run; });
+  return command;
+}
+
+CLI::App* Commands::add_family(const std::string& name, const std::string& description) {
+  auto* command = app_.add_subcommand(name, description);
+  command->require_subcommand(1);
+  return command;
+}
+
+void add_all(Commands& commands) {
+  for (const auto add :
+       {add_roles,  add_request, add_status, add_show,    add_list,   add_release, add_pending, add_approve,
+        add_deny,   add_grant,   add_sign,   add_payload, add_revoke, add_lock,    add_unlock,  add_import,
+        add_export, add_verify,  add_policy, add_gate,    add_audit,  add_trust,   add_doctor,  add_setup}) {
+    add(commands);
+  }
+}
+
+Exit run(Context& context, const std::vector<std::string>& arguments) {
+  CLI::App app("Just-in-time privilege: ask for a role, approve, end. See jitctl(1).");
+  configure(app, context);
+  Commands commands(app, context);
+  add_all(commands);
+  try {
+    auto reversed = arguments;  // CLI11 takes them from the back
+    std::reverse(reversed.begin(), reversed.end());
+    app.parse(reversed);
+  } catch (const CLI::Success& asked_for) {  // --help, --version
+    (void)app.exit(asked_for, context.out, context.err);
+    return Exit::done;
+  } catch (const CLI::ParseError& error) {
+    complain(context, fmt::format("{}; see jitctl --help", error.what()));
+    return Exit::usage;
+  }
+  const auto outcome = commands.chosen()();
+  context.out << std::flush;
+  if (outcome) {
+    if (context.out) return *outcome;
+    complain(context, "standard output could not be written");
+    return Exit::failed;
+  }
+  complain(context, outcome.error().message);
+  return exit_of(outcome.error());
+}
+
+std::vector<CommandShape> shape_of_commands(Context& context) {
+  CLI::App app;
+  configure(app, context);
+  Commands commands(app, context);
+  add_all(commands);
+  std::vector<CommandShape> shapes;
+  walk(app, "", shapes);
+  return shapes;
+}
+
+}  // namespace jit::ctl

@@ -1,0 +1,221 @@
+// Doctor's look at jitd itself: daemon, board, policy, trust, name and units.
+#include "jitctl/checkup.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "jitctl/paper.hpp"
+#include "jitctl/policy_files.hpp"
+#include "jitd/sys/fd.hpp"
+#include "jitd/sys/files.hpp"
+#include "jitd/wire/board.hpp"
+#include "policy/rules/people.hpp"
+#include "policy/text.hpp"
+
+namespace jit::ctl {
+namespace {
+
+using wire::Tag;
+
+// The board by pread, as pam_jit reads it.
+class BoardFile final : public wire::BoardSource {
+ public:
+  explicit BoardFile(int fd) : fd_(fd) {}
+  bool read(std::uint64_t offset, std::span<std::byte> into) const noexcept override {
+    return ::pread(fd_, into.data(), into.size(), static_cast<off_t>(offset)) == static_cast<ssize_t>(into.size());
+  }
+
+ private:
+  int fd_;
+};
+
+std::string value_of(const Reply& health, std::string_view name) {
+  for (const auto& row : health.items) {
+    if (row.text(Tag::name) == name) return row.text(Tag::value);
+  }
+  return {};
+}
+
+// Root-owned and writable by nobody else; what is wrong, else empty.
+std::string not_roots(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return errno == ENOENT ? "is not there" : "cannot be looked at";
+  if (status.st_uid != 0) return "is not owned by root";
+  if ((status.st_mode & 022) != 0) return "can be written by others";
+  return {};
+}
+
+}  // namespace
+
+std::size_t Findings::problems() const {
+  return static_cast<std::size_t>(
+      std::count_if(all_.begin(), all_.end(), [](const Finding& f) { return f.level == Finding::Level::problem; }));
+}
+
+void check_daemon(Context& context, Findings& findings) {
+  const auto health = ask_jitd(context, wire::Verb::health, {}, std::chrono::seconds(5));
+  if (!health) {
+    findings.problem(health.error().message, "start it: systemctl start jitd; why it fails: journalctl -u jitd");
+    return;
+  }
+  findings.fine(fmt::format("jitd {} answers on {}: {} active, {} pending", value_of(*health, "version"),
+                            value_of(*health, "host"), value_of(*health, "active"), value_of(*health, "pending")));
+  if (const auto clock = value_of(*health, "clock"); !clock.empty()) {
+    findings.problem("the clock: " + clock,
+                     "set the clock right, or take it over as it is: jitctl doctor --accept-clock");
+  }
+  if (const auto error = value_of(*health, "policy_error");
+      !error.empty() || value_of(*health, "policy") == "last-good") {
+    findings.problem("the policy in force is the last good one: " + error,
+                     "mend the file, then: jitctl policy check");
+  }
+  if (const auto dropped = value_of(*health, "checks_dropped"); !dropped.empty() && dropped != "0") {
+    findings.note(dropped + " checks were dropped because somebody flooded the socket", "see journalctl -u jitd");
+  }
+  for (const auto& warning : health->result.all(Tag::warning)) findings.note(warning, "");
+  findings.note("processes are not ended at the end of a grant yet: a shell opened in time lives on",
+                "give commands rather than shells");
+}
+
+void check_board(Context& context, Findings& findings) {
+  const auto path = context.places.run + "/board";
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd) {
+    findings.problem(path + ": no board; enforced gates deny everybody who is not exempt while jitd does not answer",
+                     "systemctl restart jitd");
+    return;
+  }
+  const BoardFile source(fd.get());
+  const auto board = wire::BoardView::open(source);
+  if (!board) {
+    findings.problem(path + ": damaged, so it answers nothing", "systemctl restart jitd");
+    return;
+  }
+  for (std::uint32_t index = 0; index < board->gates(); ++index) {
+    if (!board->gate(index)) {
+      findings.problem(fmt::format("{}: gate {} does not read", path, index), "systemctl restart jitd");
+      return;
+    }
+  }
+  findings.fine(fmt::format("the board reads: {} gates, {} grants", board->gates(), board->grants()));
+}
+
+void check_policy(Context& context, Findings& findings) {
+  const auto directory = context.places.etc_jit + "/policy.d";
+  const auto policy = read_policy(directory);
+  if (!policy) {
+    findings.problem("the policy does not load: " + policy.error().message,
+                     "mend it; jitctl policy check tells when it is good");
+    return;
+  }
+  if (policy->roles.empty()) {
+    findings.problem(directory + ": no role, so nobody can ask for anything", "jitctl setup makes a first one");
+  } else {
+    findings.fine(fmt::format("the policy loads: {} roles, {} gates", policy->roles.size(), policy->gates.size()));
+  }
+  for (const auto& warning : policy->warnings) findings.note(warning, "");
+  for (const auto& problem : host_problems(*policy, context.places.etc)) {
+    findings.problem(problem, "the role is refused until that is mended");
+  }
+}
+
+void check_trust(Context& context, Findings& findings) {
+  const auto directory = context.places.etc_jit + "/trust";
+  for (const auto& path :
+       {context.places.etc_jit, directory, directory + "/approvers", context.places.etc_jit + "/policy.d"}) {
+    if (const auto wrong = not_roots(path); !wrong.empty()) {
+      findings.problem(path + " " + wrong, "it must be root's and writable by nobody else");
+    }
+  }
+  const auto path = directory + "/approvers";
+  const auto approvers = read_trust(path);
+  if (!approvers) {
+    findings.problem(approvers.error().message, "mend the file");
+    return;
+  }
+  for (const auto& bad : approvers->bad)
+    findings.problem(bad.message, "that line counts for nothing until it is mended");
+  const auto now = context.now();
+  const auto policy = read_policy(context.places.etc_jit + "/policy.d");
+  std::size_t able = 0;
+  const auto nobody = policy ? void_keys(*policy, {&*approvers}) : std::set<std::string>();
+  for (const auto& line : approvers->lines) {
+    if (nobody.contains(line.key.blob)) {
+      findings.problem(
+          fmt::format("{}:{}: this key stands under two persons and counts for neither", path, line.line),
+          "take one of the lines out");
+    } else if (!line.valid_at(now)) {
+      findings.note(fmt::format("{}:{}: {}'s key is not valid today", path, line.line, line.principal), "");
+    } else if (policy && !person_of_principal(*policy, line.principal)) {
+      findings.problem(fmt::format("{}:{}: {} is nobody by [people]", path, line.line, line.principal),
+                       "list the principal under the person it belongs to");
+    } else {
+      ++able;
+    }
+  }
+  if (able == 0) {
+    findings.problem("there is no approver: nothing that needs a review can ever be granted",
+                     "jitctl trust add KEYFILE --principal NAME");
+  } else {
+    findings.fine(fmt::format("{} approver key{} may sign", able, able == 1 ? "" : "s"));
+  }
+}
+
+void check_host(Context& context, Findings& findings) {
+  const auto info = inspect(context);
+  if (!info) return;  // check_daemon has said so
+  std::array<char, 256> node{};
+  (void)::gethostname(node.data(), node.size() - 1);
+  const auto config = read_file(context.places.etc_jit + "/jitd.toml", 64 * 1024);
+  bool confirmed = false;
+  for (const auto line : split(config ? std::string_view(*config) : std::string_view(), '\n')) {
+    confirmed = confirmed || line.starts_with("host ") || line.starts_with("host=");
+  }
+  if (!confirmed) {
+    findings.note(fmt::format("documents call this host {}, as the kernel did at jitd's first start", info->host),
+                  fmt::format("confirm it: jitctl setup --host {} --yes", info->host));
+  } else if (info->host != node.data()) {
+    findings.note(fmt::format("documents call this host {}; the kernel calls it {}", info->host, node.data()),
+                  "fine when meant; approvers must know it by the first");
+  } else {
+    findings.fine(fmt::format("this host is {} with key {}", info->host, info->host_key));
+  }
+}
+
+void check_units(Context& context, Findings& findings) {
+  const struct {
+    const char* unit;
+    const char* what;
+  } units[] = {{"jitd.service", "jitd does not start at boot"},
+               {"jit-boot.service", "nothing takes leftovers away before logins at boot"}};
+  for (const auto& [unit, what] : units) {
+    SpawnRequest request;
+    request.argv = {context.places.usr + "/bin/systemctl", "is-enabled", unit};
+    const auto outcome = context.spawn.run(request);
+    if (!outcome) {
+      findings.note(std::string("systemd does not say whether ") + unit + " is enabled", "");
+    } else if (outcome->exit_status != 0) {
+      findings.problem(std::string(what) + ": " + unit + " is not enabled", std::string("systemctl enable ") + unit);
+    } else {
+      findings.fine(std::string(unit) + " is enabled");
+    }
+  }
+  // The dead-man is started by timers that jitd makes for each end; the unit itself has to be there.
+  SpawnRequest request;
+  request.argv = {context.places.usr + "/bin/systemctl", "cat", "jit-expire.service"};
+  const auto outcome = context.spawn.run(request);
+  if (!outcome || outcome->exit_status != 0) {
+    findings.problem("jit-expire.service is not there: nothing ends grants when jitd is dead",
+                     "install the package jitd again");
+  } else {
+    findings.fine("the dead-man's unit is there");
+  }
+}
+
+}  // namespace jit::ctl

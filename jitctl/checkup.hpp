@@ -1,0 +1,42 @@
+// What doctor looks at, one function a subject. Each adds findings; none changes anything.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "jitctl/context.hpp"
+
+namespace jit::ctl {
+
+struct Finding {
+  enum class Level { fine, note, problem } level = Level::note;
+  std::string what;  // what is so
+  std::string todo;  // what to do about it; empty for what is fine
+};
+
+class Findings {
+ public:
+  void fine(std::string what) { all_.push_back({Finding::Level::fine, std::move(what), {}}); }
+  void note(std::string what, std::string todo) {
+    all_.push_back({Finding::Level::note, std::move(what), std::move(todo)});
+  }
+  void problem(std::string what, std::string todo) {
+    all_.push_back({Finding::Level::problem, std::move(what), std::move(todo)});
+  }
+  [[nodiscard]] const std::vector<Finding>& all() const { return all_; }
+  [[nodiscard]] std::size_t problems() const;
+
+ private:
+  std::vector<Finding> all_;
+};
+
+void check_daemon(Context& context, Findings& findings);  // answers, policy in force, clock, warnings of its own
+void check_board(Context& context, Findings& findings);   // what checks are answered from when jitd is gone
+void check_policy(Context& context, Findings& findings);  // the files as they stand, and on this host
+void check_trust(Context& context, Findings& findings);   // approvers, bad lines, owners
+void check_gates(Context& context, Findings& findings);   // every stack with our line, exempt logins, UsePAM
+void check_sudo(Context& context, Findings& findings);    // sudoers' PAM switches, zz-jit, group_source, sudo-rs
+void check_host(Context& context, Findings& findings);    // the pinned name
+void check_units(Context& context, Findings& findings);   // daemon, boot unit, dead-man
+
+}  // namespace jit::ctl

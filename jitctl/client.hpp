@@ -1,0 +1,61 @@
+// jitd's control socket, seen from jitctl. Both ends check the other: the daemon reads our credentials from the
+// kernel, and we speak to nobody but uid 0 (a socket at our path may be an impostor's).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "jitctl/row.hpp"
+#include "jitd/sys/fd.hpp"
+#include "policy/result.hpp"
+
+namespace jit::ctl {
+
+struct Reply {
+  wire::Status status = wire::Status::failed;
+  std::string message;  // for people; raw, to be shown through shown()
+  Row result;           // the fields of the result frame
+  std::vector<Row> items;
+  [[nodiscard]] bool ok() const { return status == wire::Status::done; }
+};
+
+inline constexpr std::chrono::milliseconds kCallDeadline{30000};
+
+// One question, one reply. An Error means that no reply came: Errc::unavailable when jitd does not answer or is not
+// to be believed. What jitd itself says, refusals too, is a Reply.
+class Daemon {
+ public:
+  virtual ~Daemon() = default;
+  [[nodiscard]] virtual Result<Reply> call(wire::Verb verb, const Row& fields,
+                                           std::chrono::milliseconds deadline = kCallDeadline) = 0;
+};
+
+// Set by SIGINT while a call waits; see request.cpp.
+class Interrupt {
+ public:
+  Interrupt() noexcept;  // from here on SIGINT only sets the flag
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+  [[nodiscard]] static bool pressed() noexcept;
+};
+
+class SocketDaemon final : public Daemon {
+ public:
+  explicit SocketDaemon(std::string path = wire::kControlSocket) : path_(std::move(path)) {}
+  // Connects at the first call, keeps the connection, and connects once more when the daemon was restarted meanwhile.
+  [[nodiscard]] Result<Reply> call(wire::Verb verb, const Row& fields, std::chrono::milliseconds deadline) override;
+
+ private:
+  [[nodiscard]] Result<void> connect();
+  [[nodiscard]] Result<Reply> exchange(wire::Verb verb, const Row& fields, std::chrono::milliseconds deadline,
+                                       bool* gone);
+
+  std::string path_;
+  UniqueFd socket_;
+  std::uint32_t next_id_ = 1;
+};
+
+}  // namespace jit::ctl

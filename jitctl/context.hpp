@@ -1,0 +1,79 @@
+// What a subcommand works with: the daemon, child processes, the terminal, the clock and where files are. Tests put
+// fakes in.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "jitctl/client.hpp"
+#include "jitd/sys/spawn.hpp"
+#include "policy/result.hpp"
+#include "policy/time.hpp"
+
+namespace jit::ctl {
+
+// jitctl's exit codes, those of wire::Status: scripts rely on them.
+enum class Exit : int { done = 0, failed = 1, usage = 2, pending = 3, unreachable = 4, refused = 5 };
+
+// Where things are on a host. Only tests say otherwise.
+struct Places {
+  std::string etc = "/etc";
+  std::string etc_jit = "/etc/jit";
+  std::string var = "/var/lib/jit";
+  std::string run = "/run/jit";
+  std::string usr = "/usr";
+  std::string proc = "/proc";
+};
+
+struct Context {
+  Daemon& daemon;
+  Spawn& spawn;
+  std::istream& in;
+  std::ostream& out;
+  std::ostream& err;
+  bool in_terminal = false;   // somebody can answer a question
+  bool out_terminal = false;  // somebody reads along
+  bool json = false;
+  uid_t uid = 0;
+  std::string user = {};  // who runs us, by name; empty when the uid has none
+  std::function<std::optional<std::string>(const char*)> env = {};
+  std::function<WallTime()> now = {};
+  Places places = {};
+
+  // True when a question can be put to a person and the answer is theirs.
+  [[nodiscard]] bool can_ask() const { return in_terminal && !json; }
+};
+
+// What a subcommand came to. An Error is shown once, by main; its code gives the exit status.
+using Outcome = Result<Exit>;
+
+// refused: 5, unavailable (jitd): 4, everything else: 1.
+[[nodiscard]] Exit exit_of(const Error& error);
+[[nodiscard]] Exit exit_of(wire::Status status);
+
+// A mistake in how the command was called, found after parsing: exit 2.
+[[nodiscard]] Outcome usage(Context& context, std::string_view what);
+
+// One line to standard error: "jitctl: <what>", shown().
+void complain(Context& context, std::string_view what);
+
+// The daemon's reply to `verb`; replies that are neither done nor pending become an Error with the daemon's message,
+// so that each is shown once and gives the right exit code.
+[[nodiscard]] Result<Reply> ask_jitd(Context& context, wire::Verb verb, const Row& fields,
+                                     std::chrono::milliseconds deadline = kCallDeadline);
+
+// Puts a yes-or-no question; anything but y or yes is no. Call only when can_ask().
+[[nodiscard]] bool ask_yes(Context& context, std::string_view question);
+
+// Puts a question with a default answer, "" for none; the end of input is an error.
+[[nodiscard]] Result<std::string> ask_line(Context& context, std::string_view question, std::string_view otherwise);
+
+// Refuses unless uid 0.
+[[nodiscard]] Result<void> need_root(const Context& context, std::string_view what);
+
+}  // namespace jit::ctl

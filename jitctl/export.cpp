@@ -1,0 +1,84 @@
+// jitctl export: documents with all signatures that came, to be carried elsewhere.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "jitctl/app.hpp"
+#include "jitctl/deliver.hpp"
+#include "jitctl/output.hpp"
+#include "jitctl/paper.hpp"
+#include "policy/text.hpp"
+
+namespace jit::ctl {
+namespace {
+
+using wire::Tag;
+
+struct Options {
+  std::string id, to;
+  bool all = false;
+};
+
+Result<std::vector<std::string>> all_ids(Context& context) {
+  const auto reply = ask_jitd(context, wire::Verb::list, Row().number(Tag::all, 1));
+  if (!reply) return tl::unexpected(reply.error());
+  std::vector<std::string> ids;
+  for (const auto& row : reply->items) ids.push_back(row.text(Tag::id));
+  return ids;
+}
+
+Outcome export_documents(Context& context, const Options& options) {
+  if (options.id.empty() == !options.all) return usage(context, "export takes either an id or --all");
+  if (options.all && options.to.empty()) return usage(context, "export --all needs --to DIR: one document a file");
+  std::vector<std::string> ids;
+  if (options.all) {
+    auto found = all_ids(context);
+    if (!found) return tl::unexpected(found.error());
+    ids = std::move(*found);
+  } else {
+    auto prefix = read_id(options.id, false);
+    if (!prefix) return tl::unexpected(prefix.error());
+    ids.push_back(std::move(*prefix));
+  }
+  Exit worst = Exit::done;
+  std::vector<std::string> objects;
+  for (const auto& asked : ids) {
+    const auto reply = ask_jitd(context, wire::Verb::export_, Row().text(Tag::id, asked));
+    if (!reply) return tl::unexpected(reply.error());
+    const auto document = reply->result.text(Tag::document);
+    if (options.to.empty()) {
+      context.out << (context.json ? to_json(reply->result) + "\n" : document);
+      continue;
+    }
+    // The daemon's id becomes a file name: only when it is one.
+    const auto id = parse_id_prefix(reply->result.text(Tag::id));
+    if (!id || id->size() != 16) return fail(Errc::invalid, "jitd sent a document without an id");
+    const auto path = fmt::format("{}/{}.jit", options.to, *id);
+    if (auto written = write_new(context, path, document); !written) {
+      complain(context, written.error().message);
+      worst = Exit::failed;
+      continue;
+    }
+    if (context.json) {
+      objects.push_back(JsonObject().text("id", *id).text("file", path).str());
+    } else {
+      context.out << shown(path) << '\n';
+    }
+  }
+  if (context.json && !options.to.empty()) context.out << json_list(objects) << '\n';
+  return worst;
+}
+
+}  // namespace
+
+void add_export(Commands& commands) {
+  auto options = std::make_shared<Options>();
+  auto& context = commands.context();
+  auto* command = commands.add("export", "Write documents with their signatures",
+                               [&context, options] { return export_documents(context, *options); });
+  command->add_option("id", options->id, "Id, or its first characters")->type_name("ID");
+  command->add_flag("--all", options->all, "All that you may see and that are not over");
+  command->add_option("--to", options->to, "Directory; each document becomes ID.jit in it")->type_name("DIR");
+}
+
+}  // namespace jit::ctl

@@ -1,0 +1,124 @@
+#include "jitctl/gate_state.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "jitd/gates/pam_files.hpp"
+#include "jitd/sys/files.hpp"
+#include "jitd/sys/peer.hpp"
+#include "policy/text.hpp"
+
+namespace jit::ctl {
+namespace {
+
+constexpr std::size_t kMaxState = 4096;
+
+std::string directory(const Context& context) {
+  return context.places.var + "/gate";
+}
+
+// A number of one process out of /proc; nullopt when it is gone or has none.
+std::optional<std::uint64_t> proc_number(const Context& context, std::string_view pid, std::string_view file) {
+  const auto text = read_file(fmt::format("{}/{}/{}", context.places.proc, pid, file), kMaxState);
+  if (!text) return std::nullopt;
+  auto digits = std::string_view(*text);
+  while (!digits.empty() && digits.back() == '\n') digits.remove_suffix(1);
+  const auto number = parse_number(digits);
+  return number ? std::optional(*number) : std::nullopt;
+}
+
+Result<void> systemctl(Context& context, std::vector<std::string> arguments) {
+  SpawnRequest request;
+  request.argv = {context.places.usr + "/bin/systemctl"};
+  request.argv.insert(request.argv.end(), arguments.begin(), arguments.end());
+  request.deadline = std::chrono::seconds(15);
+  const auto outcome = context.spawn.run(request);
+  if (!outcome) return within("systemctl", {Errc::system, outcome.error().message, outcome.error().errnum});
+  if (outcome->exit_status != 0) return fail(Errc::system, fmt::format("systemctl: {}", shown(outcome->err, 300)));
+  return {};
+}
+
+}  // namespace
+
+Result<void> remember(const Context& context, const std::string& service, const GateChange& change) {
+  if (::mkdir(directory(context).c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, directory(context));
+  const auto dir = open_dir(directory(context));
+  if (!dir) return tl::unexpected(dir.error());
+  const auto text = fmt::format("{} {}\n", change.boot_id, change.boot_ms);
+  return replace_file(system_files(), dir->get(), service, text, {0600, ::geteuid(), ::getegid()});
+}
+
+Result<std::optional<GateChange>> remembered(const Context& context, const std::string& service) {
+  const auto text = read_file(directory(context) + "/" + service, kMaxState);
+  if (!text && text.error().code == Errc::not_found) return std::optional<GateChange>();
+  if (!text) return tl::unexpected(text.error());
+  const auto words = split(std::string_view(*text).substr(0, text->find('\n')), ' ');
+  const auto time = words.size() == 2 ? parse_number(words[1]) : Result<std::uint64_t>(fail(Errc::invalid, ""));
+  if (!time)
+    return fail(Errc::invalid, fmt::format("{}/{}: damaged; say gate enforce again", directory(context), service));
+  return std::optional(GateChange{std::string(words[0]), *time});
+}
+
+void forget(const Context& context, const std::string& service) {
+  (void)::unlink((directory(context) + "/" + service).c_str());
+}
+
+std::string fallback_unit(const std::string& service) {
+  std::string name = "jit-gate-confirm-" + service;
+  std::replace_if(
+      name.begin(), name.end(), [](char byte) { return byte == '+' || byte == '@'; }, '_');
+  return name;
+}
+
+Result<void> arm_fallback(Context& context, const std::string& service, Seconds after) {
+  (void)disarm_fallback(context, service);
+  SpawnRequest request;
+  request.argv = {context.places.usr + "/bin/systemd-run",
+                  "--quiet",
+                  "--collect",
+                  fmt::format("--on-active={}s", after.count()),
+                  "--timer-property=AccuracySec=1s",
+                  "--unit=" + fallback_unit(service),
+                  "--description=Falls back to observe unless the gate on " + service + " is confirmed",
+                  context.places.usr + "/libexec/jit/gate-lines",
+                  "observe",
+                  service};
+  request.deadline = std::chrono::seconds(15);
+  const auto outcome = context.spawn.run(request);
+  if (!outcome) return within("systemd-run", {Errc::system, outcome.error().message, outcome.error().errnum});
+  if (outcome->exit_status != 0) {
+    return fail(Errc::system,
+                fmt::format("the timer that falls back to observe could not be armed: {}", shown(outcome->err, 300)));
+  }
+  return {};
+}
+
+Result<void> disarm_fallback(Context& context, const std::string& service) {
+  return systemctl(context, {"--quiet", "stop", fallback_unit(service) + ".timer"});
+}
+
+Result<std::uint64_t> session_started_ms(const Context& context) {
+  constexpr std::uint64_t kUnset = 4294967295;
+  const auto ours = proc_number(context, "self", "sessionid");
+  if (!ours || *ours == kUnset) return started_ms(::getsid(0));
+  const auto proc = open_dir(context.places.proc);
+  if (!proc) return tl::unexpected(proc.error());
+  const auto names = list_dir(proc->get());
+  if (!names) return tl::unexpected(names.error());
+  std::optional<std::uint64_t> oldest;
+  for (const auto& name : *names) {
+    const auto pid = parse_number(name, 1U << 22);
+    if (!pid || proc_number(context, name, "sessionid") != ours) continue;
+    const auto started = started_ms(static_cast<pid_t>(*pid));
+    if (started) oldest = std::min(oldest.value_or(*started), *started);
+  }
+  if (!oldest) return fail(Errc::system, "the beginning of this login session cannot be told");
+  return *oldest;
+}
+
+}  // namespace jit::ctl

@@ -1,0 +1,34 @@
+// What must be remembered between `gate enforce --confirm` and `gate confirm`, and the timer that falls back to
+// observe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "jitctl/context.hpp"
+#include "policy/result.hpp"
+#include "policy/time.hpp"
+
+namespace jit::ctl {
+
+// VAR/gate/SERVICE: when the gate was changed, on the boot-time clock of one boot.
+struct GateChange {
+  std::string boot_id;
+  std::uint64_t boot_ms = 0;
+};
+[[nodiscard]] Result<void> remember(const Context& context, const std::string& service, const GateChange& change);
+[[nodiscard]] Result<std::optional<GateChange>> remembered(const Context& context, const std::string& service);
+void forget(const Context& context, const std::string& service);
+
+// jit-gate-confirm-SERVICE: a transient timer that runs `gate-lines observe SERVICE`, without jitd. It does not
+// outlive a boot; exempt accounts, proven before, are the way in then.
+[[nodiscard]] std::string fallback_unit(const std::string& service);
+[[nodiscard]] Result<void> arm_fallback(Context& context, const std::string& service, Seconds after);
+[[nodiscard]] Result<void> disarm_fallback(Context& context, const std::string& service);
+
+// Boot-time clock (ms) at which the login session that we are in began: the oldest process of our audit session;
+// without one, the leader of our terminal session.
+[[nodiscard]] Result<std::uint64_t> session_started_ms(const Context& context);
+
+}  // namespace jit::ctl
