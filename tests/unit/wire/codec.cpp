@@ -3,9 +3,13 @@
 #include <rapidcheck.h>
 
 #include <array>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
+#include "jitd/wire/answer.hpp"
 #include "tests/unit/catch.hpp"
 
 using namespace jit::wire;
@@ -166,4 +170,31 @@ TEST_CASE("property: no bytes make the parser step outside, and fields come back
     });
     RC_ASSERT(i == fields.size());
   }));
+}
+
+TEST_CASE("docs/PROTOCOL.md has every tag, verb and verdict with its number", "[wire]") {
+  std::ifstream file(JIT_SOURCE_DIR "/docs/PROTOCOL.md");
+  const std::string page((std::istreambuf_iterator<char>(file)), {});
+  REQUIRE_FALSE(page.empty());
+  for (const TagRule& rule : kTags) {
+    const char* type = rule.type == FieldType::number ? " (n)" : rule.type == FieldType::bytes ? " (b)" : "";
+    const std::string cell =
+        "| " + std::to_string(static_cast<unsigned>(rule.tag)) + " " + std::string(rule.name) + type + " |";
+    INFO(cell);
+    CHECK(page.find(cell) != std::string::npos);
+  }
+  std::string verbs = page;
+  for (char& c : verbs)
+    if (c == '\n') c = ' ';
+  for (const VerbRule& rule : kControlVerbs) {
+    const std::string word =
+        " " + std::to_string(static_cast<unsigned>(rule.verb)) + " " + std::string(rule.name) + " ";
+    INFO(word);
+    CHECK(verbs.find(word) != std::string::npos);
+  }
+  for (const Verdict each : {Verdict::allow, Verdict::not_gated, Verdict::observe, Verdict::deny, Verdict::unknown}) {
+    char word[16];
+    std::snprintf(word, sizeof word, "| `%08x` |", static_cast<unsigned>(each));
+    CHECK(page.find(word) != std::string::npos);
+  }
 }
