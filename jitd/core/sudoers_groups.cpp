@@ -68,7 +68,7 @@ void scan_line(std::string_view line, SudoersGroups& groups) {
     if (c == '\\') {
       position += 2;
       before = 'x';
-    } else if (c == '%' && std::string_view(" \t,=!(\"").find(before) != std::string_view::npos) {
+    } else if (c == '%' && std::string_view(" \t,=:!(\"").find(before) != std::string_view::npos) {
       note_group(read_word(line, position, before == '"'), groups);
       before = ' ';
     } else {
