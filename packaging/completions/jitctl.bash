@@ -1,0 +1,93 @@
+# bash completion for jitctl(1): subcommands and options; ids and roles come from jitd when it answers.
+
+_jitctl_ids() { jitctl --json "$@" 2>/dev/null | grep -o '"id":"[^"]*"' | cut -d'"' -f4; }
+
+_jitctl() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' below='' word i
+  local commands='roles request status show list release pending approve deny grant sign payload revoke lock unlock
+    import export verify policy gate audit trust doctor setup'
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    [[ $word == -* ]] && continue
+    if [[ -z $command ]]; then command=$word
+    elif [[ -z $below ]]; then below=$word
+    fi
+  done
+
+  case $prev in
+    --key|-o|--output|--hosts|--approvers|--proof|--lock) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --to|--dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    --user|--eligible) COMPREPLY=($(compgen -u -- "$cur")); return ;;
+    --groups) COMPREPLY=($(compgen -g -- "$cur")); return ;;
+    --gate) COMPREPLY=($(compgen -W 'sshd login sudo su' -- "$cur")); return ;;
+    --file) COMPREPLY=($(compgen -W 'approvers hosts requesters' -- "$cur") $(compgen -f -- "$cur")); return ;;
+    --for|--confirm|--duration) COMPREPLY=($(compgen -W '10m 30m 1h 2h 4h' -- "$cur")); return ;;
+    -m|--message|-t|--ticket|--until|--on|--segment|--role|--approver|--fingerprint|--head|--from|-n|--count|--host|\
+    --principal|--valid-before|--valid-after|--exempt) return ;;
+  esac
+
+  local options='--json --help -h' words=''
+  case $command in
+    '') options+=' --version'; words=$commands ;;
+    roles) options+=' --all' ;;
+    request) options+=' -m --message -t --ticket --no-wait -o --output'
+      [[ -z $below ]] && words=$(jitctl --json roles 2>/dev/null | grep -o '"role":"[^"]*"' | cut -d'"' -f4) ;;
+    status) options+=' --prompt' ;;
+    show) words=$(_jitctl_ids list --all) ;;
+    list) options+=' --all --ended' ;;
+    release) options+=' --all'; words=$(_jitctl_ids list) ;;
+    pending) ;;
+    approve) options+=' --for -m --message --hosts --yes --key -o --output'; words=$(_jitctl_ids pending) ;;
+    deny) options+=' -m --message --hosts --yes --key -o --output'; words=$(_jitctl_ids pending) ;;
+    grant) options+=' --user --role --on --segment --for --until -m --message -t --ticket --key -o --output' ;;
+    sign) options+=' --key -o --output --yes' ;;
+    payload) ;;
+    revoke) options+=' --user --approver --all --on --segment -m --message --key -o --output'; words=$(_jitctl_ids list --all) ;;
+    lock) options+=' --fingerprint --approver --until --on --segment -m --message --key -o --output'; words=$(compgen -u) ;;
+    unlock) options+=' --lock -m --message --on --segment --key -o --output'; words=$(compgen -u) ;;
+    import) ;;
+    export) options+=' --all --to'; words=$(_jitctl_ids list --all) ;;
+    verify) options+=' --approvers --hosts' ;;
+    policy)
+      case $below in
+        '') words='check show explain' ;;
+        check) ;;
+        show) options+=' --dir' ;;
+        explain) options+=' --user --duration --ticket --dir' ;;
+      esac ;;
+    gate)
+      case $below in
+        '') words='list observe enforce confirm off' ;;
+        list) ;;
+        observe) options+=' --exempt'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
+        enforce) options+=' --exempt --confirm --proof --key --yes'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
+        confirm) words=$(command ls /etc/pam.d 2>/dev/null) ;;
+        off) options+=' --end-grants'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
+      esac ;;
+    audit)
+      case $below in
+        '') words='log verify' ;;
+        log) options+=' --from -n --count --user' ;;
+        verify) options+=' --head' ;;
+      esac ;;
+    trust)
+      case $below in
+        '') words='add list remove' ;;
+        add) options+=' --principal --file --valid-before --valid-after' ;;
+        list) options+=' --file' ;;
+        remove) options+=' --file' ;;
+      esac ;;
+    doctor) options+=' --accept-clock --all' ;;
+    setup) options+=' --host --approver --proof --unproven --role --groups --eligible --gate --yes' ;;
+  esac
+
+  if [[ $cur == -* ]]; then
+    COMPREPLY=($(compgen -W "$options" -- "$cur"))
+    return
+  fi
+  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  case $command:$below in
+    approve:*|deny:*|sign:*|payload:*|import:*|verify:*|policy:check|trust:add) COMPREPLY+=($(compgen -f -- "$cur")) ;;
+  esac
+}
+complete -o filenames -o bashdefault -F _jitctl jitctl
