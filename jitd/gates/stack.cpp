@@ -43,12 +43,12 @@ class Builder {
     auto rule = parse_rule(line, path);
     if (!rule) return fail(rule.error().code, fmt::format("{}:{}: {}", path, line.first, rule.error().message));
     if (only && rule->type && *rule->type != *only) return {};
-    if (rule->kind != Rule::Kind::include) {
+    if (rule->kind != PamRule::Kind::include) {
       if (++count_ > kMostLines) return fail(Errc::invalid, path + ": too many rules");
       stacks_[*rule->type].push_back({rule->line, depth});
-      if (rule->kind == Rule::Kind::module) return {};
+      if (rule->kind == PamRule::Kind::module) return {};
     }
-    const bool substack = rule->kind == Rule::Kind::substack;
+    const bool substack = rule->kind == PamRule::Kind::substack;
     auto added = add_file(rule->target, rule->type ? rule->type : only, depth + (substack ? 1 : 0), includes + 1);
     if (!added && added.error().code == Errc::not_found) {
       return fail(Errc::invalid,

@@ -182,15 +182,15 @@ std::vector<std::string> pam_words(std::string_view text) {
   return words;
 }
 
-Result<Rule> parse_rule(const LogicalLine& line, const std::string& file) {
+Result<PamRule> parse_rule(const LogicalLine& line, const std::string& file) {
   auto words = pam_words(line.text);
   if (words.empty()) return fail(Errc::invalid, "no words");
-  Rule rule;
+  PamRule rule;
   rule.line.file = file;
   rule.line.line = line.first;
   if (lower(words[0]) == "@include") {  // Debian's
     if (words.size() < 2) return fail(Errc::invalid, "@include names no file");
-    rule.kind = Rule::Kind::include;
+    rule.kind = PamRule::Kind::include;
     rule.target = words[1];
     return rule;
   }
@@ -204,7 +204,7 @@ Result<Rule> parse_rule(const LogicalLine& line, const std::string& file) {
 
   const std::string control = lower(words[1]);
   if (control == "include" || control == "substack") {
-    rule.kind = control == "include" ? Rule::Kind::include : Rule::Kind::substack;
+    rule.kind = control == "include" ? PamRule::Kind::include : PamRule::Kind::substack;
     rule.target = words[2];
     rule.line.control = control;
     rule.line.module = words[2];

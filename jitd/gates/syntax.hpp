@@ -31,7 +31,7 @@ inline constexpr std::size_t kLongestRule = 1000;
 // Words between blanks; [...] is one word without its brackets, in which \] stands for ].
 [[nodiscard]] std::vector<std::string> pam_words(std::string_view text);
 
-struct Rule {
+struct PamRule {
   enum class Kind : std::uint8_t { module, include, substack };
   Kind kind = Kind::module;
   std::optional<PamType> type;  // absent: `@include`, which is of every type
@@ -41,6 +41,6 @@ struct Rule {
 
 // One rule, or what is wrong with it in words (libpam makes a wrong rule fail always). `file` is only put into the
 // result.
-[[nodiscard]] Result<Rule> parse_rule(const LogicalLine& line, const std::string& file);
+[[nodiscard]] Result<PamRule> parse_rule(const LogicalLine& line, const std::string& file);
 
 }  // namespace jit
