@@ -173,7 +173,7 @@ class World {
   std::optional<GrantView> shown_to(std::uint32_t uid, const std::string& id);
   [[nodiscard]] GrantRecord record(const std::string& id);
   [[nodiscard]] GrantState state(const std::string& id) { return record(id).state; }
-  [[nodiscard]] std::vector<ChainEntry> audit();
+  std::vector<ChainEntry> audit();  // fails when the chain is not whole
   [[nodiscard]] std::vector<ChainEntry> audit(const std::string& event);
   // What is on the host is what the grants in force say, and nothing is held past its end on either clock.
   [[nodiscard]] std::string inconsistency();

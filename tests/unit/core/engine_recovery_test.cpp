@@ -1,0 +1,155 @@
+// P4: killed at any call that leaves the engine, before or after it, the next start makes the host right.
+#include "tests/unit/catch.hpp"
+#include "tests/unit/core/engine_world.hpp"
+
+using namespace jit;
+using namespace jit::test;
+
+namespace {
+
+// Runs `journey` with the power cut at its n-th call, for each n until it runs through, and hands the world after the
+// next start to `check`.
+template <class Setup, class Journey, class Check>
+void kill_everywhere(Setup setup, Journey journey, Check check) {
+  for (const bool before : {true, false}) {
+    bool whole = false;
+    std::size_t call = 1;
+    for (; !whole; ++call) {
+      REQUIRE(call < 200);
+      World world;
+      const auto made = setup(world);
+      world.plug.arm(call, before);
+      try {
+        journey(world, made);
+        whole = world.plug.armed();
+      } catch (const PowerLoss&) {
+      }
+      world.plug.disarm();
+      INFO("killed " << (before ? "before" : "after") << " call " << call);
+      world.restart();
+      const std::string wrong = world.inconsistency();
+      CHECK(wrong.empty());
+      check(world, made);
+      world.audit();  // the chain is whole
+      // Everything ends all the same.
+      world.pass(5 * 3600);
+      CHECK(world.host.nothing_held());
+      // And a start after that, too.
+      world.restart();
+      CHECK(world.host.nothing_held());
+    }
+    CHECK(call > 4);  // there was something to kill
+  }
+}
+
+}  // namespace
+
+TEST_CASE("P4: killed anywhere in an activation", "[core][engine]") {
+  const std::string role = GENERATE(as<std::string>{}, "dba", "shell");
+  kill_everywhere([&](World& world) { return world.asked(kAlice, role); },
+                  [](World& world, const Outcome& asked) { world.submit(world.review(asked.id, "carol")); },
+                  [&](World& world, const Outcome& asked) {
+                    // The review was either kept, and the grant stands, or it was not, and the request waits.
+                    const GrantState state = world.state(asked.id);
+                    CHECK((state == GrantState::active || state == GrantState::pending));
+                    if (state == GrantState::pending) {
+                      CHECK(world.submitted(world.review(asked.id, "carol")).state == GrantState::active);
+                    }
+                  });
+}
+
+TEST_CASE("P4: killed anywhere in an end", "[core][engine]") {
+  kill_everywhere(
+      [](World& world) { return world.active(kAlice, "dba"); },
+      [](World& world, const Outcome& granted) {
+        world.engine->release({kAlice, std::nullopt, 1}, granted.id, false, [](auto) {});
+      },
+      [](World& world, const Outcome& granted) {
+        // Ended, or as if the release had never been asked for.
+        CHECK((world.state(granted.id) == GrantState::ended || world.state(granted.id) == GrantState::active));
+        if (world.host.disk.empty()) CHECK(world.host.nothing_held());
+      });
+}
+
+TEST_CASE("P4: an end that was marked on disk stays one", "[core][engine]") {
+  World world;
+  const Outcome granted = world.active(kAlice, "dba");
+  // jitd --expire, or an end of which the database never heard.
+  world.host.disk[granted.id].active = false;
+  world.host.disk[granted.id].reason = "revoked";
+  world.restart();
+  CHECK(world.host.nothing_held());
+  CHECK(world.state(granted.id) == GrantState::ended);
+  CHECK(world.record(granted.id).why.find("revoked") != std::string::npos);
+}
+
+TEST_CASE("P4: a grant in the database of which the disk knows nothing is not revived", "[core][engine]") {
+  World world;
+  const Outcome granted = world.active(kAlice, "dba");
+  world.host.disk.clear();
+  world.restart();
+  CHECK(world.host.nothing_held());
+  CHECK(world.state(granted.id) == GrantState::ended);
+}
+
+TEST_CASE("P4: killed anywhere in a start, the next one makes it right", "[core][engine]") {
+  for (const bool before : {true, false}) {
+    for (std::size_t call = 1; call < 40; ++call) {
+      World world;
+      const Outcome active = world.active(kAlice, "shell");
+      const Outcome other = world.asked(kBob, "auto");
+      world.stop();
+      world.plug.arm(call, before);
+      try {
+        world.start();
+      } catch (const PowerLoss&) {
+      }
+      const bool through = world.plug.armed();
+      world.plug.disarm();
+      world.restart();
+      INFO("killed " << (before ? "before" : "after") << " call " << call);
+      CHECK(world.inconsistency().empty());
+      CHECK(world.state(active.id) == GrantState::active);
+      CHECK(world.state(other.id) == GrantState::active);
+      world.pass(2 * 3600);
+      CHECK(world.host.nothing_held());
+      if (through) break;
+    }
+  }
+}
+
+TEST_CASE("P4: what waits goes on waiting across a restart", "[core][engine]") {
+  World world;
+  const Outcome both = world.asked(kAlice, "both");
+  world.submitted(world.review(both.id, "carol"));
+  world.restart();
+  CHECK(world.state(both.id) == GrantState::pending);
+  CHECK(world.submitted(world.review(both.id, "erin")).state == GrantState::active);
+}
+
+TEST_CASE("P4: recovery decides again: locks, revocations, people and policy of now", "[core][engine]") {
+  World world;
+  const Outcome granted = world.active(kAlice, "dba");
+  SECTION("the user was renumbered while we were down") {
+    world.questions.accounts["alice"].uid = 4000;
+  }
+  SECTION("the group was renumbered") {
+    world.facts.gids["postgres"] = 4000;
+  }
+  SECTION("the approver was removed") {
+    world.distrust("carol@example.org");
+  }
+  SECTION("name services are silent: nothing is held until they answer") {
+    world.questions.silent = true;
+    world.restart();
+    CHECK(world.host.nothing_held());
+    world.questions.silent = false;
+    world.pass(5);
+    CHECK(world.state(granted.id) == GrantState::active);
+    CHECK(world.inconsistency().empty());
+    return;
+  }
+  world.restart();
+  CHECK(world.host.nothing_held());
+  CHECK(world.state(granted.id) == GrantState::ended);
+}
