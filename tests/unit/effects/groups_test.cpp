@@ -9,7 +9,7 @@
 #include "tests/unit/effects/private_etc.hpp"
 
 using namespace jit;
-using namespace jit::test;
+using namespace jit::hosttest;
 
 namespace {
 

@@ -9,7 +9,7 @@
 
 #include "tests/unit/sys/support.hpp"
 
-namespace jit::test {
+namespace jit::hosttest {
 
 class PrivateEtc {
  public:
@@ -47,4 +47,4 @@ class PrivateEtc {
   bool ready_ = false;
 };
 
-}  // namespace jit::test
+}  // namespace jit::hosttest

@@ -5,7 +5,7 @@
 #include "tests/unit/sys/support.hpp"
 
 using namespace jit;
-using namespace jit::test;
+using namespace jit::hosttest;
 
 namespace {
 
@@ -76,7 +76,9 @@ TEST_CASE("any one changed byte makes a record read as held, or as ended", "[sto
       CHECK_FALSE(decode_end(bad));
       const UniqueFd ends(::open((dir / "ends").c_str(), O_WRONLY));
       REQUIRE(::pwrite(ends.get(), bad.data(), bad.size(), 0) == static_cast<ssize_t>(kRecordSize));
-      for (const auto& slot : endsf->read().value())
+      const auto end_slots = endsf->read();
+      REQUIRE(end_slots);
+      for (const auto& slot : *end_slots)
         if (slot.record) CHECK_FALSE(slot.record->active);
       if (at >= held_text.find_last_not_of(" \n") + 1) continue;
       bad = held_text;

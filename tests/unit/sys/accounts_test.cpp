@@ -4,7 +4,7 @@
 #include "tests/unit/sys/support.hpp"
 
 using namespace jit;
-using namespace jit::test;
+using namespace jit::hosttest;
 
 TEST_CASE("passwd and group as nss_files reads them", "[sys][accounts]") {
   const auto accounts = LocalAccounts::parse(

@@ -6,7 +6,7 @@
 #include "tests/unit/sys/support.hpp"
 
 using namespace jit;
-using namespace jit::test;
+using namespace jit::hosttest;
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include "tests/unit/sys/support.hpp"
 
 using namespace jit;
-using namespace jit::test;
+using namespace jit::hosttest;
 
 TEST_CASE("a program runs with its input, and its output and status come back", "[sys][spawn]") {
   const auto cat = run({"/bin/cat"}, "in\n");

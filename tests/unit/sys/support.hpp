@@ -19,12 +19,12 @@
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/spawn.hpp"
 
-namespace jit::test {
+namespace jit::hosttest {
 
 class TempDir {
  public:
-  TempDir() {
-    std::string name = "/tmp/jit-test-XXXXXX";
+  explicit TempDir(const std::string& under = "/tmp") {
+    std::string name = under + "/jit-test-XXXXXX";
     path_ = ::mkdtemp(name.data());
   }
   TempDir(const TempDir&) = delete;
@@ -120,4 +120,4 @@ class FakeClock final : public Clock {
   }
 };
 
-}  // namespace jit::test
+}  // namespace jit::hosttest

@@ -1,0 +1,311 @@
+#include "tests/unit/core/effect_host.hpp"
+
+using namespace jit;
+using namespace jit::hosttest;
+
+TEST_CASE("a grant is given and taken away, and the host is as it was", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const auto a = host.entitlement(kA);
+  // Before the first effect: timer, then records.
+  host.bus.then = [&] {
+    CHECK(host.held_records() == 0);
+    CHECK_FALSE(host.end_record(kA));
+  };
+  REQUIRE(host.effector->prepare(a));
+  host.bus.then = nullptr;
+  CHECK(host.bus.log.size() == 1);
+  CHECK(host.bus.log[0] == "start jit-dead-man-" + std::to_string(a.not_after * 1000) + "-" +
+                               std::to_string(a.boot_deadline_ms) + " " + std::to_string(a.not_after * 1000 + 200) +
+                               " 60200");
+  CHECK(host.as_it_was());
+  CHECK(host.held_records() == 1);
+  CHECK(host.end_record(kA)->active);
+
+  REQUIRE(host.effector->give(a));
+  CHECK(host.member("alice"));
+  CHECK(host.dropin(kA));
+  REQUIRE(host.effector->give(a));  // again: nothing new
+  REQUIRE(host.effector->publish({a}));
+  CHECK(host.live(kA) == true);
+  CHECK(host.bus.running.size() == 1);
+
+  CHECK(host.effector->take({EffectHost::order(a)}).empty());
+  CHECK(host.as_it_was());
+  CHECK(host.live(kA) == false);
+  CHECK(host.held_records() == 0);
+  CHECK(host.end_record(kA)->reason == "revoked");
+  REQUIRE(host.effector->publish({}));
+  CHECK_FALSE(host.live(kA));
+  CHECK(host.sudo_end(1001) == host.clock.at.boot_ms);
+  CHECK(host.bus.running.empty());
+  host.effector->settled({kA});
+  CHECK_FALSE(host.end_record(kA));
+}
+
+TEST_CASE("P3: what was there before stays, and two grants end independently", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  SECTION("a membership of before") {
+    const auto a = host.entitlement(kA, "carol");
+    host.activate(a, {a});
+    CHECK(host.held_records() == 0);
+    CHECK(host.effector->take({EffectHost::order(a)}).empty());
+    CHECK(host.as_it_was());
+  }
+  SECTION("two grants for one membership, ending one by one") {
+    const auto a = host.entitlement(kA);
+    const auto b = host.entitlement(kB);
+    host.activate(a, {a});
+    host.activate(b, {a, b});
+    CHECK(host.held_records() == 2);
+    const auto& first = GENERATE_COPY(from_range(std::vector<std::string>{kA, kB})) == kA ? a : b;
+    const auto& second = first.grant == kA ? b : a;
+    CHECK(host.effector->take({EffectHost::order(first)}).empty());
+    CHECK(host.member("alice"));
+    CHECK(host.dropin(second.grant));
+    CHECK_FALSE(host.dropin(first.grant));
+    CHECK(host.effector->take({EffectHost::order(second)}).empty());
+    CHECK(host.as_it_was());
+  }
+  SECTION("two at once: one rewrite") {
+    const auto a = host.entitlement(kA);
+    const auto b = host.entitlement(kB, "bob", "web", 117);
+    host.activate(a, {a});
+    host.activate(b, {a, b});
+    host.files.log.clear();
+    CHECK(host.effector->take({EffectHost::order(a), EffectHost::order(b)}).empty());
+    CHECK(std::count(host.files.log.begin(), host.files.log.end(), "renameat") == 2);  // gshadow and group
+    CHECK(host.as_it_was());
+  }
+  SECTION("added by somebody else between our look and our write") {
+    const auto a = host.entitlement(kA);
+    REQUIRE(host.effector->prepare(a));
+    put(host.paths.etc + "/group", "root:x:0:\ndba:x:116:carol,alice\nweb:x:117:\n");
+    REQUIRE(host.effector->give(a));
+    CHECK(host.effector->take({EffectHost::order(a)}).empty());
+    CHECK(host.member("alice"));
+  }
+}
+
+TEST_CASE("a group that is gone or renumbered meanwhile is left alone", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const auto a = host.entitlement(kA);
+  SECTION("before it is given") {
+    REQUIRE(host.effector->prepare(a));
+    put(host.paths.etc + "/group", "dba:x:999:\n");
+    CHECK(host.effector->give(a).error().message.find("another gid") != std::string::npos);
+  }
+  SECTION("while it lasts") {
+    host.activate(a, {a});
+    put(host.paths.etc + "/group", "dba:x:999:alice\nweb:x:116:alice\n");  // others' memberships
+    const auto texts = host.effector->take({EffectHost::order(a)});
+    REQUIRE(texts.size() == 1);
+    CHECK(texts[0].find("left alone") != std::string::npos);
+    CHECK(host.group() == "dba:x:999:alice\nweb:x:116:alice\n");
+    CHECK(host.held_records() == 0);
+    CHECK_FALSE(host.dropin(kA));
+  }
+  SECTION("malformed while it lasts: tried again until it is mended") {
+    host.activate(a, {a});
+    put(host.paths.etc + "/group", "dba:x:116:alice:\n");
+    CHECK_FALSE(host.effector->take({EffectHost::order(a)}).empty());
+    CHECK(host.held_records() == 1);
+    put(host.paths.etc + "/group", "dba:x:116:alice\n");
+    CHECK(host.effector->reconcile({}).empty());
+    CHECK(host.group() == "dba:x:116:\n");
+  }
+}
+
+TEST_CASE("P4: stopped dead at any call of an activation, the next start takes all of it away", "[core][effector]") {
+  if (needs_root()) return;
+  for (int at = 0;; ++at) {
+    EffectHost host;
+    const auto a = host.entitlement(kA);
+    host.files.calls = 0;
+    host.files.fail_at = at;
+    host.files.from_then = true;
+    const bool through = host.effector->prepare(a).has_value() && host.effector->give(a).has_value();
+    INFO("stopped at call " << at);
+    host.start();
+    CHECK(host.effector->reconcile({}).empty());
+    CHECK(host.as_it_was());
+    CHECK(host.held_records() == 0);
+    if (through) {
+      CHECK(at > 20);
+      break;
+    }
+  }
+}
+
+TEST_CASE("P4: stopped dead at any call of an end, the next start finishes it, and nothing revives it",
+          "[core][effector]") {
+  if (needs_root()) return;
+  for (int at = 0;; ++at) {
+    EffectHost host;
+    const auto a = host.entitlement(kA);
+    host.activate(a, {a});
+    host.files.calls = 0;
+    host.files.fail_at = at;
+    host.files.from_then = true;
+    const bool through = host.effector->take({EffectHost::order(a)}).empty();
+    INFO("stopped at call " << at);
+    const bool marked = !host.end_record(kA)->active;
+    host.start();
+    CHECK(host.effector->reconcile({}).empty());
+    CHECK(host.as_it_was());
+    CHECK(host.held_records() == 0);
+    if (marked) {
+      CHECK(host.effector->prepare(a).error().code == Errc::refused);
+      CHECK_FALSE(host.effector->reconcile({a}).empty());
+      CHECK(host.as_it_was());
+    }
+    if (at > 1) CHECK(marked);  // after the board's word, the first write
+    if (through) {
+      CHECK(at > 10);
+      break;
+    }
+  }
+}
+
+TEST_CASE("P6: with a full disk an end takes away what needs no space, and the rest when there is some",
+          "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const auto a = host.entitlement(kA);
+  host.activate(a, {a});
+  // No new file can be made; what is there can be written in place. The reserve does not help either.
+  class Full final : public Files {
+   public:
+    bool full = true;
+    int openat(int dir, const char* path, int flags, mode_t mode) noexcept override {
+      if (full && (flags & O_CREAT) != 0) {
+        errno = ENOSPC;
+        return -1;
+      }
+      return Files::openat(dir, path, flags, mode);
+    }
+  } full;
+  auto opened =
+      HostEffector::open({full, host.spawn, host.clock, host.bus, [] { return EffectHost::gates(); }}, host.paths);
+  REQUIRE(opened);
+  CHECK_FALSE((*opened)->take({EffectHost::order(a)}).empty());
+  CHECK_FALSE(host.dropin(kA));
+  CHECK(host.live(kA) == false);
+  CHECK_FALSE(host.end_record(kA)->active);
+  CHECK(host.member("alice"));
+  CHECK(host.held_records() == 1);
+  CHECK_FALSE((*opened)->prepare(host.entitlement(kB)));  // and gives nothing meanwhile
+  full.full = false;
+  CHECK((*opened)->reconcile({}).empty());
+  CHECK(host.as_it_was());
+}
+
+TEST_CASE("reconcile makes the host hold exactly what is wanted", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const auto a = host.entitlement(kA);
+  const auto b = host.entitlement(kB, "bob", "web", 117);
+  host.activate(a, {a});
+  host.activate(b, {a, b});
+  SECTION("what somebody removed or changed comes back") {
+    put(host.paths.etc + "/group", kGroupText);
+    put(host.paths.run + "/sudoers.d/jit-" + kA, "root ALL=(ALL) ALL\n");
+    std::filesystem::remove(host.paths.run + "/sudoers.d/jit-" + kB);
+    CHECK(host.effector->reconcile({a, b}).empty());
+    CHECK(host.member("alice"));
+    CHECK(host.member("bob", "web"));
+    CHECK(get(host.paths.run + "/sudoers.d/jit-" + kA).find("root ALL") == std::string::npos);
+    CHECK(host.dropin(kB));
+  }
+  SECTION("what is not wanted goes, and stays free to be decided again") {
+    put(host.paths.run + "/sudoers.d/jit-" + kC, "#1 ALL=(ALL) ALL\n", 0440);
+    put(host.paths.run + "/sudoers.d/.jit-" + kC + ".tmp", "half", 0440);
+    CHECK(host.effector->reconcile({b}).empty());
+    CHECK_FALSE(host.member("alice"));
+    CHECK(host.member("bob", "web"));
+    CHECK_FALSE(host.dropin(kA));
+    CHECK_FALSE(host.dropin(kC));
+    CHECK_FALSE(there(host.paths.run + "/sudoers.d/.jit-" + kC + ".tmp"));
+    CHECK(host.end_record(kA)->active);
+    host.activate(a, {a, b});
+    CHECK(host.member("alice"));
+    CHECK(host.live(kA) == true);
+  }
+  SECTION("a record torn on the disk is written anew") {
+    const UniqueFd raw(::open((host.paths.var + "/held").c_str(), O_WRONLY));
+    REQUIRE(::pwrite(raw.get(), "2", 1, 45) == 1);
+    CHECK(host.effector->reconcile({a, b}).empty());
+    CHECK(host.effector->take({EffectHost::order(a), EffectHost::order(b)}).empty());
+    CHECK(host.as_it_was());
+  }
+}
+
+TEST_CASE("a new board forgets no end", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const auto a = host.entitlement(kA);
+  auto b = host.entitlement(kB, "bob", "web", 117);
+  b.uid = 1002;
+  host.activate(a, {a});
+  host.activate(b, {a, b});
+  host.clock.pass(10'000);
+  CHECK(host.effector->take({EffectHost::order(a)}).empty());
+  host.clock.pass(1000);
+  // The engine, for whatever reason, still thinks that it lives; also after a restart.
+  if (GENERATE(false, true)) host.start();
+  REQUIRE(host.effector->publish({a, b}));
+  CHECK(host.live(kA) == false);
+  CHECK(host.live(kB) == true);
+  CHECK(host.sudo_end(1001) > 0);
+  CHECK(host.sudo_end(1001) <= host.clock.at.boot_ms);
+  CHECK(host.sudo_end(1002) == 0);
+  const auto first = host.sudo_end(1001);
+  REQUIRE(host.effector->publish({}));
+  CHECK(host.sudo_end(1001) == first);
+  CHECK(host.sudo_end(1002) == host.clock.at.boot_ms);  // it left without being taken
+}
+
+TEST_CASE("the dead-man's timer is always there for the next end", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  auto a = host.entitlement(kA);
+  auto b = host.entitlement(kB, "bob");
+  b.not_after -= 30;
+  b.boot_deadline_ms -= 30'000;
+  host.activate(a, {a});
+  const std::size_t before = host.bus.log.size();
+  // b is on its way: its end is covered though it is not on the board yet, and stays so when another board is made.
+  REQUIRE(host.effector->prepare(b));
+  REQUIRE(host.bus.log.size() == before + 2);
+  CHECK(host.bus.log[before].starts_with("start jit-dead-man-" + std::to_string(b.not_after * 1000)));
+  CHECK(host.bus.log[before + 1].starts_with("stop jit-dead-man-" + std::to_string(a.not_after * 1000)));
+  REQUIRE(host.effector->publish({a}));
+  CHECK(host.bus.log.size() == before + 2);
+  CHECK(host.effector->take({EffectHost::order(b)}).empty());
+  REQUIRE(host.effector->publish({a}));
+  CHECK(host.bus.running == std::set<std::string>{"jit-dead-man-" + std::to_string(a.not_after * 1000) + "-" +
+                                                  std::to_string(a.boot_deadline_ms)});
+  // Without systemd nothing is given.
+  host.bus.works = false;
+  b = host.entitlement(kC, "bob");
+  b.not_after -= 30;
+  CHECK_FALSE(host.effector->prepare(b));
+  CHECK(host.held_records() == 1);
+}
+
+TEST_CASE("locks that others hold: giving waits for another time, taking does not", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const auto a = host.entitlement(kA);
+  host.activate(a, {a});
+  const auto lock = FileLock::try_take(host.paths.run + "/effects.lock");
+  REQUIRE(lock);
+  CHECK(host.effector->prepare(host.entitlement(kB)).error().code == Errc::busy);
+  CHECK(host.effector->give(a).error().code == Errc::busy);
+  const auto texts = host.effector->take({EffectHost::order(a)});
+  REQUIRE(texts.size() == 1);
+  CHECK(texts[0].find("effects lock") != std::string::npos);
+  CHECK(host.as_it_was());
+}
