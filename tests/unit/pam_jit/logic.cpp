@@ -34,11 +34,11 @@ FakeHost sudo(const char* service = "sudo") {
 
 // Gate "login" on sshd for everybody, "dba" on sudo for bob; alice may hold a grant for the first and a sudo
 // entitlement.
-std::string board(bool with_login, bool with_sudo, const char* boot = kBoot) {
+std::string board(bool with_login, bool with_sudo, const char* boot = kBoot, const char* dba = "bob") {
   jit::wire::BoardContent content;
   content.boot_id = boot;
   content.gates = {{"login", {"sshd"}, true, true, {}, {"root"}, "the gate's help"},
-                   {"dba", {"sudo"}, true, false, {"bob"}, {}, ""}};
+                   {"dba", {"sudo"}, true, false, {dba}, {}, ""}};
   if (with_login || with_sudo) {
     jit::wire::GrantOnBoard grant;
     grant.id = "aaaaaaaaaaaaaaaa";
@@ -288,6 +288,15 @@ TEST_CASE("session: jitd is asked of a gate or a live sudo entitlement, and its 
       CHECK(host.asked().phase == Phase::session);
     }
   }
+}
+
+TEST_CASE("session: a sudo by a grant is asked about even where the line only observes the gate", "[pam_jit]") {
+  const std::string bytes = board(false, true, kBoot, "alice");  // the gate is shut, the sudo entitlement lives
+  FakeHost host = sudo();
+  host.expects_board = true;
+  host.board_bytes = &bytes;
+  host.jitd = {answers(verdict(Verdict::observe, "dba"))};
+  CHECK(run(host, kObserve, open_session) == PAM_IGNORE);
 }
 
 TEST_CASE("session: jitd silent, the board decides; refusals are PAM_SYSTEM_ERR, which sudo heeds", "[pam_jit]") {
