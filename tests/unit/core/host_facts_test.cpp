@@ -116,7 +116,7 @@ TEST_CASE("the proof of sudo's stacks, and who is exempt on our lines", "[core][
   SECTION("no sudo at all") {
     std::filesystem::remove(host.dir.root + "/etc/pam.d/sudo");
     CHECK_FALSE(host.facts.sudo_stack().account);
-    CHECK(host.facts.sudo_stack().problem == "there is no " + host.dir.root + "/etc/pam.d/sudo");
+    CHECK_FALSE(host.facts.sudo_stack().problem.empty());
   }
 }
 
