@@ -67,6 +67,15 @@ Exit run(Context& context, const std::vector<std::string>& arguments) {
   configure(app, context);
   Commands commands(app, context);
   add_all(commands);
+  // CLI11 would only say that a subcommand is missing.
+  const auto first = std::find_if(arguments.begin(), arguments.end(),
+                                  [](const std::string& word) { return !word.starts_with("-"); });
+  const auto named = [&](const CLI::App* command) { return command->get_name() == *first; };
+  const auto known = app.get_subcommands([](CLI::App*) { return true; });
+  if (first != arguments.end() && std::none_of(known.begin(), known.end(), named)) {
+    complain(context, fmt::format("{}: no such command; see jitctl --help", *first));
+    return Exit::usage;
+  }
   try {
     auto reversed = arguments;  // CLI11 takes them from the back
     std::reverse(reversed.begin(), reversed.end());

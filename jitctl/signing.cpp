@@ -153,7 +153,9 @@ Result<std::string> sign_bytes(Context& context, const KeyChoice& key, std::stri
     return fail(Errc::invalid,
                 fmt::format("{}: ssh-keygen signed with another key than the one beside it", key.name));
   }
-  if (auto good = verify(*signature, payload, name_space); !good) return within("the new signature", good.error());
+  if (auto good = verify(*signature, payload, name_space); !good) {
+    return fail(Errc::invalid, "the new signature: " + good.error().message);
+  }
   return blob;
 }
 
