@@ -2,6 +2,8 @@
 // Neither is ever reached in a right program; in a wrong one the process ends, which lets nobody in.
 #include <bits/c++config.h>
 
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,cert-dcl58-cpp): these names are the
+// runtime's.
 extern "C" [[noreturn, gnu::visibility("hidden")]] void __cxa_pure_virtual();
 
 extern "C" void __cxa_pure_virtual() {
@@ -16,3 +18,4 @@ void __glibcxx_assert_fail(const char*, int, const char*, const char*) noexcept 
 }
 }  // namespace std
 #endif
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,cert-dcl58-cpp)

@@ -17,7 +17,7 @@ namespace jit::wire {
 inline constexpr std::uint32_t kMagic = 0x3154494a;  // "JIT1"
 inline constexpr std::uint16_t kVersion = 1;         // readable one release back and forth
 inline constexpr std::size_t kHeaderSize = 16;
-inline constexpr std::size_t kMaxFrame = 64 * 1024;
+inline constexpr std::size_t kMaxFrame = 65536;
 inline constexpr std::size_t kMaxField = 0xffff - 4;  // of one field; the frame's own limit comes first
 
 inline constexpr const char* kCheckSocket = "/run/jit/check.sock";      // 0600, peers of uid 0
