@@ -23,7 +23,7 @@ Result<void> DeadMan::set(const std::optional<EndTime>& end) {
     const Instant now = clock_.now();
     const std::uint64_t left = end->boot_ms > now.boot_ms ? end->boot_ms - now.boot_ms : 0;
     // Named after its time: whoever arms for the same end arms the same timer.
-    std::string name = "jit-dead-man-" + std::to_string(end->wall_ms) + "-" + std::to_string(end->boot_ms);
+    std::string name = "jit-expire@" + std::to_string(end->wall_ms) + "-" + std::to_string(end->boot_ms);
     if (auto started =
             bus_.start_timer(name, end->wall_ms + static_cast<std::int64_t>(kDeadManSlackMs), left + kDeadManSlackMs);
         !started)

@@ -45,6 +45,8 @@ void ConfigWatch::on_event(const Inotify::Event& event) {
     if (event.name != config_.etc_jit.substr(config_.etc_jit.rfind('/') + 1)) return;
   }
   if (event.overflow()) counting_.arm(now + config_.settle_usec);
+  // Temporaries and our own reserve: nothing that is ever read.
+  if (event.name.starts_with('.')) return;
   // A file that was only made is written yet; a directory has to be watched.
   if ((event.mask & IN_CREATE) != 0 && (event.mask & IN_ISDIR) == 0) return;
   watch_all();

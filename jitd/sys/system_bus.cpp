@@ -20,7 +20,6 @@ constexpr std::uint64_t kTimeoutUsec = 2'000'000;
 constexpr const char* kSystemd = "org.freedesktop.systemd1";
 constexpr const char* kManagerPath = "/org/freedesktop/systemd1";
 constexpr const char* kManager = "org.freedesktop.systemd1.Manager";
-constexpr const char* kUnitToStart = "jit-expire.service";
 
 struct BusClose {
   void operator()(sd_bus* bus) const noexcept { sd_bus_close_unref(bus); }
@@ -80,13 +79,14 @@ std::string calendar(std::int64_t wall_ms) {
   return std::string(date.data()) + fraction.data() + " UTC";
 }
 
-// StartTransientUnit(name, mode, properties a(sv), aux a(sa(sv))).
+// StartTransientUnit(name, mode, properties a(sv), aux a(sa(sv))). A transient timer cannot name the unit that it
+// starts
+// (`Unit` is not among its properties): it is the service of its own name.
 int append_timer(sd_bus_message* m, const std::string& unit, const std::string& when, std::uint64_t from_now_usec) {
   int r = sd_bus_message_append(m, "ss", unit.c_str(), "fail");
   if (r >= 0)
-    r = sd_bus_message_append(m, "a(sv)", 7,                                                   //
+    r = sd_bus_message_append(m, "a(sv)", 6,                                                   //
                               "Description", "s", "Dead-man: ends grants when jitd does not",  //
-                              "Unit", "s", kUnitToStart,                                       //
                               "TimersCalendar", "a(ss)", 1, "OnCalendar", when.c_str(),        //
                               "TimersMonotonic", "a(st)", 1, "OnActiveSec", from_now_usec,     //
                               "AccuracyUSec", "t", std::uint64_t{1000},                        //
@@ -150,7 +150,7 @@ Result<void> SystemBus::start_timer(const std::string& name, std::int64_t wall_m
     if (!state) return tl::unexpected(state.error());
     if (*state == "active") return {};
     if (*state == "failed")
-      return fail(Errc::unavailable, "systemd: timer " + unit + " failed; is jit-expire.service installed?");
+      return fail(Errc::unavailable, "systemd: timer " + unit + " failed; is jit-expire@.service installed?");
     const timespec pause{0, 5'000'000};
     ::nanosleep(&pause, nullptr);
   }

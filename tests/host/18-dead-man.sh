@@ -26,7 +26,7 @@ if [[ $JIT_SUITE == bookworm ]]; then
   grant alice operator 6s
   gives "the drop-in has an end, in UTC" 'NOTAFTER=[0-9]{14}Z' root sh -c 'cat /run/jit/sudoers.d/*'
   root /usr/libexec/jit/gate-lines off sudo >/dev/null
-  root systemctl mask --runtime jitd.service jit-expire.service >/dev/null 2>&1
+  root systemctl mask --runtime jitd.service jit-expire@.service >/dev/null 2>&1
   root sh -c 'systemctl stop "jit-*.timer"; systemctl kill -s KILL jitd.service' 2>/dev/null
   ok "it works before its end" at_sudo alice
   sleep 8
@@ -34,7 +34,7 @@ if [[ $JIT_SUITE == bookworm ]]; then
   refused "but sudo refuses it" at_sudo alice
   refused "in any time zone" at alice "TZ=America/New_York sudo -n id"
   refused "whichever" at alice "TZ=XXX-14 sudo -n id"
-  root systemctl unmask --runtime jitd.service jit-expire.service >/dev/null 2>&1
+  root systemctl unmask --runtime jitd.service jit-expire@.service >/dev/null 2>&1
   root systemctl start jitd.service
   soon "and the next start takes it away" 5 nothing_left
 fi

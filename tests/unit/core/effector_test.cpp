@@ -15,7 +15,7 @@ TEST_CASE("a grant is given and taken away, and the host is as it was", "[core][
   REQUIRE(host.effector->prepare(a));
   host.bus.then = nullptr;
   CHECK(host.bus.log.size() == 1);
-  CHECK(host.bus.log[0] == "start jit-dead-man-" + std::to_string(a.not_after * 1000) + "-" +
+  CHECK(host.bus.log[0] == "start jit-expire@" + std::to_string(a.not_after * 1000) + "-" +
                                std::to_string(a.boot_deadline_ms) + " " + std::to_string(a.not_after * 1000 + 200) +
                                " 60200");
   CHECK(host.as_it_was());
@@ -279,13 +279,13 @@ TEST_CASE("the dead-man's timer is always there for the next end", "[core][effec
   // b is on its way: its end is covered though it is not on the board yet, and stays so when another board is made.
   REQUIRE(host.effector->prepare(b));
   REQUIRE(host.bus.log.size() == before + 2);
-  CHECK(host.bus.log[before].starts_with("start jit-dead-man-" + std::to_string(b.not_after * 1000)));
-  CHECK(host.bus.log[before + 1].starts_with("stop jit-dead-man-" + std::to_string(a.not_after * 1000)));
+  CHECK(host.bus.log[before].starts_with("start jit-expire@" + std::to_string(b.not_after * 1000)));
+  CHECK(host.bus.log[before + 1].starts_with("stop jit-expire@" + std::to_string(a.not_after * 1000)));
   REQUIRE(host.effector->publish({a}));
   CHECK(host.bus.log.size() == before + 2);
   CHECK(host.effector->take({EffectHost::order(b)}).empty());
   REQUIRE(host.effector->publish({a}));
-  CHECK(host.bus.running == std::set<std::string>{"jit-dead-man-" + std::to_string(a.not_after * 1000) + "-" +
+  CHECK(host.bus.running == std::set<std::string>{"jit-expire@" + std::to_string(a.not_after * 1000) + "-" +
                                                   std::to_string(a.boot_deadline_ms)});
   // Without systemd nothing is given.
   host.bus.works = false;

@@ -54,7 +54,7 @@ TEST_CASE("what is due goes on either clock, the rest stays and gets its timer",
     CHECK(host.end_record(one.grant)->active);
   }
   REQUIRE(host.bus.log.size() == 1);
-  CHECK(host.bus.log[0].starts_with("start jit-dead-man-" + std::to_string(host.b.not_after * 1000)));
+  CHECK(host.bus.log[0].starts_with("start jit-expire@" + std::to_string(host.b.not_after * 1000)));
   CHECK(host.expire_now(false).grants.empty());  // again: nothing to do
   CHECK(host.effector->prepare(host.a).error().code == Errc::refused);
 }
