@@ -17,13 +17,15 @@ constexpr std::string_view kActive = "active";
 constexpr std::string_view kEnded = "ended:";
 constexpr std::size_t kMaxFile = kMaxRecords * kRecordSize;
 
-std::string blank() {
-  return std::string(kRecordSize - 1, ' ') + '\n';
+const std::string& blank() {
+  static const std::string text = std::string(kRecordSize - 1, ' ') + '\n';
+  return text;
 }
 
 // A record that was never written: spaces, or zeros where a crash kept a grown size but not what was in it.
 bool is_free(std::string_view bytes) {
-  return bytes.find_first_not_of(std::string_view(" \n\0", 3)) == std::string_view::npos;
+  static const std::string zeros(kRecordSize, '\0');
+  return bytes == blank() || bytes == zeros;
 }
 
 template <std::size_t N>

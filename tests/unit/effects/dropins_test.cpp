@@ -191,7 +191,10 @@ TEST_CASE("the real sudo gives what was meant, and a rule that wins over ours is
   effects.sudo = {effect("/usr/bin/id"), effect("/usr/bin/env", {"a:b", "c d", "*"}),
                   effect("/usr/bin/touch", {"-c"}, true)};
   effects.sudo[2].nopasswd = true;
-  if (dialect != SudoDialect::classic) effects.sudo.erase(effects.sudo.begin() + 1);
+  if (dialect != SudoDialect::classic) {  // sudo-rs 0.2.5 takes "-c *" literally, and knows no escapes
+    effects.sudo.erase(effects.sudo.begin() + 1);
+    effects.sudo[1].command.args.clear();
+  }
   const auto text = to_sudoers(effects, 4243, dialect, kFar, kId);
   REQUIRE(text);
   REQUIRE(dropins.put(kId, *text, tools));
