@@ -8,6 +8,7 @@
 #include "policy/names.hpp"
 #include "policy/text.hpp"
 #include "policy/toml.hpp"
+#include "policy/toml_text.hpp"
 
 namespace jit {
 namespace {
@@ -101,7 +102,7 @@ class Fields {
   [[nodiscard]] Result<void> result() {
     // Named first: an unknown key says more about what is wrong than a known one that it may have displaced.
     for (const auto& [key, node] : table_) {
-      const std::string_view name = key.str();
+      const std::string name = toml_text(key.str());
       if (std::find(taken_.begin(), taken_.end(), name) != taken_.end()) continue;
       const bool later = std::find(kNotYet.begin(), kNotYet.end(), name) != kNotYet.end();
       return fail(later ? Errc::refused : Errc::invalid,
@@ -123,7 +124,7 @@ class Fields {
   }
 
   std::string string_of(const toml::node& node, std::string_view key) {
-    if (const auto* value = node.as_string()) return value->get();
+    if (const auto* value = node.as_string()) return toml_text(value->get());
     wrong(node, key, "not a string");
     return {};
   }
@@ -313,8 +314,10 @@ Result<Document> read(const toml::table& table) {
 
 Result<Document> parse_document(std::string_view payload, std::string_view source) {
   const std::string where = shown(source, 256);
+  if (const auto fault = toml_fault(payload))
+    return within(where, {Errc::invalid, fmt::format("line {}: {}", fault->line, fault->what), 0});
   try {
-    const toml::parse_result parsed = toml::parse(payload);
+    const toml::parse_result parsed = toml::parse(toml_ascii(payload));
     if (!parsed) {
       const toml::parse_error& error = parsed.error();
       return within(where, {Errc::invalid,

@@ -7,6 +7,7 @@
 #include "policy/document/kinds.hpp"
 #include "policy/text.hpp"
 #include "policy/toml.hpp"
+#include "policy/toml_text.hpp"
 
 namespace jit {
 namespace {
@@ -56,7 +57,7 @@ bool convert(const toml::node& node, unsigned line, unsigned depth, TomlValue& o
     out.type = TomlValue::Type::table;
     for (const auto& [key, value] : *table) {
       const unsigned key_line = key.source().begin.line != 0 ? key.source().begin.line : line;
-      if (!convert(value, key_line, depth + 1, out.keys[std::string(key.str())])) return false;
+      if (!convert(value, key_line, depth + 1, out.keys[toml_text(key.str())])) return false;
     }
     return true;
   }
@@ -70,7 +71,7 @@ bool convert(const toml::node& node, unsigned line, unsigned depth, TomlValue& o
   }
   if (const auto* text = node.as_string()) {
     out.type = TomlValue::Type::string;
-    out.text = text->get();
+    out.text = toml_text(text->get());
   } else if (const auto* number = node.as_integer()) {
     out.type = TomlValue::Type::integer;
     out.number = number->get();
@@ -83,25 +84,23 @@ bool convert(const toml::node& node, unsigned line, unsigned depth, TomlValue& o
   return true;
 }
 
-// Checks what the parser need not be trusted with; returns the line of the first fault, or nullopt.
-std::optional<std::pair<unsigned, std::string>> fault_of(std::string_view text) {
+// The first thing that the parser is not to see.
+std::optional<TomlFault> fault_of(std::string_view text) {
   unsigned line = 1;
-  for (std::string_view part : split(text, '\n')) {
+  for (const std::string_view part : split(text, '\n')) {
     if (part.size() > kMaxTomlLine)
-      return {{line, "the line is longer than " + std::to_string(kMaxTomlLine) + " bytes"}};
-    if (!valid_utf8(part)) return {{line, "the line is not UTF-8"}};
+      return TomlFault{line, "the line is longer than " + std::to_string(kMaxTomlLine) + " bytes"};
     ++line;
   }
-  return std::nullopt;
+  return toml_fault(text);
 }
 
 }  // namespace
 
 Result<TomlValue> parse_toml(std::string_view text, const std::string& file) {
-  if (const auto fault = fault_of(text))
-    return fail(Errc::invalid, where({file, fault->first}) + ": " + fault->second);
+  if (const auto fault = fault_of(text)) return fail(Errc::invalid, where({file, fault->line}) + ": " + fault->what);
   try {
-    const toml::parse_result parsed = toml::parse(text, file);
+    const toml::parse_result parsed = toml::parse(toml_ascii(text), file);
     if (!parsed) {
       const toml::parse_error& error = parsed.error();
       return fail(Errc::invalid,

@@ -158,6 +158,14 @@ TEST_CASE("values of the wrong type or out of their range are errors", "[rules]"
   CHECK(problems(std::string("x = \"") + '\xff' + "\"\n").front() == "p.toml:1: the line is not UTF-8");
   CHECK(problems("x = 1\n#" + std::string(9000, 'x')).front() == "p.toml:2: the line is longer than 8192 bytes");
   CHECK(problems(std::string(kMaxPolicyFile + 1, '\n')).front() == "p.toml:1: the file is larger than 1048576 bytes");
+  const std::string beyond = "there is a character beyond ASCII outside quotes";
+  CHECK(problems("\nx = {\xc4\xa4\n").front() == "p.toml:2: " + beyond);
+  CHECK(problems("x = \"\"\"\n\xc4\xa4\"\"\"\"\"\xc4\xa4").front() == "p.toml:2: " + beyond);
+  CHECK(problems("x = '\\'\xc4\xa4").front() == "p.toml:1: " + beyond);
+  CHECK(problems("[people.a] # \xc4\xa4 \"\nusers = [\"\\\"\xc4\xa4\", '\xc4\xa4\"']\n").empty());
+  std::string parts = "a";
+  for (int i = 0; i < 40; ++i) parts += " .a";
+  CHECK(problems("\n" + parts + " = 1\n").front() == "p.toml:2: a key has more than 32 parts");
   std::string deep = "x = ";
   for (int i = 0; i < 20; ++i) deep += "[";
   for (int i = 0; i < 20; ++i) deep += "]";
