@@ -73,8 +73,7 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
   if (account.name != grant.user || account.uid == 0 || !usable_id(account.uid) || dynamic_id(account.uid)) {
     return refuse("nothing is granted to " + shown(grant.user, 256) + " (uid " + std::to_string(account.uid) + ")");
   }
-  Result<StoredDocument> document =
-      merged(verified, seconds_of(last_of(grant)) + host_->config.clock_tolerance.count());
+  Result<Merged> document = merged(verified, seconds_of(last_of(grant)) + host_->config.clock_tolerance.count());
   if (!document) return reply(tl::unexpected<Error>(document.error()));
 
   const auto found = lives_.find(verified.digest);  // again: a second copy may have come while we asked
@@ -105,15 +104,22 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
     record.created = seconds_of(grant.created);
     record.expires = seconds_of(last_of(grant));
     life->direct = grant;
+    Result<Effects> effects = make_effects(host_->policy, *role, ports_.facts);
+    if (!effects) return refuse(effects.error().message);
+    record.effects = to_text(*effects);  // for show; they are made again at activation
     if (const std::string why = revoked(record); !why.empty()) return refuse(why);
     if (std::string why; locked_user(record, &why)) return refuse(why);
   } else if (record.uid != account.uid) {
     return refuse("user " + record.user + " had uid " + std::to_string(record.uid) + " when this grant came");
   }
+  if (!fresh && !document->news) {  // a copy: nothing to keep, nothing to chain
+    life->waiters.emplace_back([reply](const Result<Outcome>& outcome) { reply(outcome); });
+    return try_activate(life);
+  }
   record.facts_groups.clear();
   for (const std::string& group : own_groups(account)) record.facts_groups.push_back(group);
   life->voices.emplace();
-  if (std::optional<Voice> voice = voice_of(*document)) life->voices->push_back(std::move(*voice));
+  if (std::optional<Voice> voice = voice_of(document->document)) life->voices->push_back(std::move(*voice));
   const Judged judged = judge(*life, own_groups(account), When::activation);
   const Decision& decision = judged.decision;
   if (fresh && decision.verdict != Verdict::approve && decision.verdict != Verdict::review) {
@@ -131,7 +137,7 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
   fields.emplace("reason", record.reason);
   fields.emplace("duration", format_duration(record.asked));
   fields.emplace("document", digest_text(record.digest));
-  Result<void> saved = save_or_drop({[stored = *document](Store& store) { return store.put(stored); },
+  Result<void> saved = save_or_drop({[stored = document->document](Store& store) { return store.put(stored); },
                                      [stored = record](Store& store) { return store.put(stored); }},
                                     {event_of("grant", life.get(), std::move(fields))});
   if (!saved) {

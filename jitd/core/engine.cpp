@@ -111,13 +111,12 @@ void EngineImpl::tick() {
       try_activate(life);
     }
   }
-  for (const LifePtr& life : lives_where([](const Life& one) { return one.direct && one.direct->not_before; })) {
-    const bool due = at.wall() >= *life->direct->not_before;
-    if (due && life->record.state == GrantState::pending && life->step == Life::Step::idle &&
-        life->retry_boot_ms == 0 && !life->start_came) {
-      life->start_came = true;  // once; what it waits for now comes with a signature or a change
-      try_activate(life);
-    }
+  for (const LifePtr& life : lives_where([](const Life& one) {
+         return one.record.state == GrantState::pending && one.direct && one.direct->not_before;
+       })) {
+    if (life->start_came || at.wall() < *life->direct->not_before) continue;
+    life->start_came = true;  // once; what it waits for now comes with a signature or a change
+    if (life->step == Life::Step::idle && life->retry_boot_ms == 0) try_activate(life);
   }
   for (const LockRecord& lock : locks_) {
     if (lock.lifted || lock.until == 0 || lock.until * 1000 > at.wall_ms || lock.until * 1000 <= ticked_wall_ms_)
@@ -168,8 +167,7 @@ std::optional<Instant> EngineImpl::next_due() const {
     at_boot(life->retry_boot_ms);
   }
   for (const LockRecord& lock : locks_) {
-    if (!lock.lifted && lock.until != 0 && lock.until > guard_.latest().time_since_epoch().count())
-      at_wall(lock.until);
+    if (!lock.lifted && lock.until * 1000 > ticked_wall_ms_) at_wall(lock.until);
   }
   at_boot(save_retry_boot_ms_);
   at_boot(reconcile_boot_ms_);
@@ -243,28 +241,38 @@ void EngineImpl::decide_again() {
 
 void EngineImpl::accounts_changed() {
   const Turn turn(*this);
+  // One round of questions at a time, however often the files change: our own edits change them too.
+  if (accounts_asked_ > 0) {
+    accounts_again_ = true;
+    return;
+  }
   std::set<std::string> users;
   for (const LifePtr& life : lives_where([](const Life& one) { return one.in_force(); }))
     users.insert(life->record.user);
+  accounts_asked_ = users.size();
   for (const std::string& user : users) {
     ports_.questions.account(user, later<Account>([this, user](const Result<Account>& account) {
-                               if (!account && account.error().code != Errc::not_found)
-                                 return;  // not answered is not gone
-                               std::vector<Ending> endings;
-                               for (const auto& [digest, life] : lives_) {
-                                 if (!life->in_force() || life->record.user != user) continue;
-                                 if (!account) {
-                                   endings.push_back({life, "user", "there is no user " + user + " any more", {}});
-                                 } else if (account->uid != life->record.uid || account->name != user) {
-                                   endings.push_back({life, "user", "the user was renumbered", {}});
-                                 }
-                               }
-                               end(std::move(endings));
-                               save_or_queue();
+                               account_is(user, account);
+                               if (--accounts_asked_ == 0 && std::exchange(accounts_again_, false))
+                                 accounts_changed();
                              }));
   }
   decide_again();  // a group may have another gid, a command another owner
   save_or_queue();
+}
+
+void EngineImpl::account_is(const std::string& user, const Result<Account>& account) {
+  if (!account && account.error().code != Errc::not_found) return;  // not answered is not gone
+  std::vector<Ending> endings;
+  for (const auto& [digest, life] : lives_) {
+    if (!life->in_force() || life->record.user != user) continue;
+    if (!account) {
+      endings.push_back({life, "user", "there is no user " + user + " any more", {}});
+    } else if (account->uid != life->record.uid || account->name != user) {
+      endings.push_back({life, "user", "the user was renumbered", {}});
+    }
+  }
+  end(std::move(endings));
 }
 
 void EngineImpl::reconcile() {
@@ -320,7 +328,6 @@ Engine::Health EngineImpl::health() const {
   if (host_->last_good) {
     health.warnings.push_back("the policy files are bad; the last good policy is in use: " + host_->policy_error);
   }
-  for (const Error& bad : host_->trust.approvers.bad) health.warnings.push_back(bad.message);
   if (!save_problem_.empty()) {
     health.warnings.push_back("the database takes nothing, so nothing new is granted: " + save_problem_);
   }

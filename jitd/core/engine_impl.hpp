@@ -87,6 +87,7 @@ class EngineImpl final : public Engine {
   [[nodiscard]] Outcome outcome_of(const Life& life) const;
   [[nodiscard]] std::vector<LifePtr> lives_where(bool (*wanted)(const Life&)) const;
   [[nodiscard]] std::vector<Entitlement> entitlements(bool activating_too) const;
+  void account_is(const std::string& user, const Result<Account>& account);
   void decide_again();  // every life, after policy, people, trust or locks changed
 
   // request.cpp
@@ -106,11 +107,17 @@ class EngineImpl final : public Engine {
   [[nodiscard]] Result<void> made_lately(WallTime created, bool with_ceiling);
   // Fingerprints of signers whose key or person is locked now.
   [[nodiscard]] std::vector<std::string> locked_signers(const Verified& verified);
-  // Stored text and `verified` together; void keys of both.
-  [[nodiscard]] Result<StoredDocument> merged(const Verified& verified, std::int64_t keep_until);
+  // Stored text and `verified` together, with the signatures of known keys alone (others could fill the file); void
+  // keys of both. `news`: it says more than what is stored.
+  struct Merged {
+    StoredDocument document;
+    bool news = true;
+  };
+  [[nodiscard]] Result<Merged> merged(const Verified& verified, std::int64_t keep_until);
   // Persons whose signature on `verified` counts as it comes in. `why`: for people, when there is none.
   [[nodiscard]] std::vector<PersonRef> signed_by(const Verified& verified, const std::vector<PersonRef>& excluded,
                                                  std::string* why);
+  [[nodiscard]] bool first_refusal(const Digest& digest, const std::string& why);
   [[nodiscard]] Fields who_handed_in(const Caller* caller) const;
 
   // reviews.cpp, direct.cpp, revocations.cpp, locks.cpp
@@ -225,6 +232,9 @@ class EngineImpl final : public Engine {
   std::uint64_t forget_boot_ms_ = 0;
   std::int64_t saved_mark_ms_ = 0;
   std::int64_t ticked_wall_ms_ = 0;
+  std::size_t accounts_asked_ = 0;  // questions of accounts_changed() under way
+  bool accounts_again_ = false;
+  std::set<std::string> refused_before_;  // documents and why, so that a copy handed in again is not chained again
   std::vector<std::string> start_warnings_;
 
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);

@@ -23,6 +23,7 @@ void EngineImpl::on_review(const Caller* caller, const Verified& verified, const
   const auto found = lives_.find(review.request);
   if (found == lives_.end() || found->second->over()) {
     Result<std::optional<GrantRecord>> ended = ports_.store.grant(review.request);
+    if (found != lives_.end()) ended = found->second->record;  // newer than what the database knows
     if (!ended) return reply(tl::unexpected<Error>(ended.error()));
     if (!*ended || (*ended)->direct) return refuse(Errc::not_found, "there is no request " + id + " on this host");
     return refuse(Errc::refused, "request " + id + " is over: " + (*ended)->why);
@@ -55,15 +56,20 @@ void EngineImpl::on_review(const Caller* caller, const Verified& verified, const
   const std::int64_t keep =
       std::max(record.expires, static_cast<std::int64_t>(review.expires.time_since_epoch().count())) +
       host_->config.clock_tolerance.count();
-  Result<StoredDocument> document = merged(verified, keep);
+  Result<Merged> document = merged(verified, keep);
   if (!document) return reply(tl::unexpected<Error>(document.error()));
+  const auto settled = [reply](const Result<Outcome>& outcome) { reply(outcome); };
+  if (review.approve && !document->news) {  // a copy: nothing to keep, nothing to chain
+    life->waiters.emplace_back(settled);
+    return try_activate(life);
+  }
   Fields fields = who_handed_in(caller);
   fields.emplace("verdict", review.approve ? "approve" : "deny");
   fields.emplace("signed_by", by);
   fields.emplace("comment", review.comment);
   fields.emplace("document", digest_text(verified.digest));
   if (review.duration) fields.emplace("duration", format_duration(*review.duration));
-  std::vector<Write> writes{[stored = *document](Store& store) { return store.put(stored); },
+  std::vector<Write> writes{[stored = document->document](Store& store) { return store.put(stored); },
                             [request = record.digest, digest = verified.digest](Store& store) {
                               return store.link_review(request, digest);
                             }};
@@ -83,7 +89,7 @@ void EngineImpl::on_review(const Caller* caller, const Verified& verified, const
   Result<void> saved = save_or_drop(std::move(writes), {event_of("review", life.get(), std::move(fields))});
   if (!saved) return reply(within("the review could not be stored, so it does not count", saved.error()));
   life->voices.reset();
-  life->waiters.push_back([reply](const Result<Outcome>& outcome) { reply(outcome); });
+  life->waiters.emplace_back(settled);
   try_activate(life);
 }
 

@@ -14,8 +14,10 @@ void EngineImpl::submit(const Caller* caller, std::string text, Reply<Outcome> r
   const Turn turn(*this);
   const std::string source = caller == nullptr ? "the inbox" : "the document";
   const auto refuse = [&](const Error& error) {
-    // Bytes that no trusted key signed are not audited: strangers could fill the chain with them.
-    journal(5, "a document from " + source + " is refused: " + error.message, nullptr, "refuse");
+    // Bytes that no trusted key signed are not audited, and journalled only where nobody hears the answer: strangers
+    // could fill both with them.
+    if (caller == nullptr)
+      journal(5, "a document from " + source + " is refused: " + error.message, nullptr, "refuse");
     answer<Outcome>(reply, tl::unexpected<Error>(error));
   };
   Result<Envelope> envelope = parse_envelope(text);
@@ -25,7 +27,7 @@ void EngineImpl::submit(const Caller* caller, std::string text, Reply<Outcome> r
 
   const auto counted = [this, fields = who_handed_in(caller), digest = verified->digest, kind = verified->kind,
                         reply](const Result<Outcome>& outcome) {
-    if (!outcome) {
+    if (!outcome && first_refusal(digest, outcome.error().message)) {
       Fields why = fields;
       why.emplace("document", digest_text(digest));
       why.emplace("kind", std::string(kind_name(kind)));
@@ -52,6 +54,12 @@ void EngineImpl::submit(const Caller* caller, std::string text, Reply<Outcome> r
           "this is a request, which this host makes itself: it goes to an approver ('jitctl approve FILE'), and the "
           "approval comes back",
           0});
+}
+
+bool EngineImpl::first_refusal(const Digest& digest, const std::string& why) {
+  constexpr std::size_t most = 4096;
+  if (refused_before_.size() >= most) refused_before_.clear();
+  return refused_before_.insert(digest_text(digest) + ' ' + why).second;
 }
 
 Result<void> EngineImpl::meant_for_us(const std::vector<std::string>& hosts,
@@ -104,32 +112,39 @@ std::vector<PersonRef> EngineImpl::signed_by(const Verified& verified, const std
   return persons;
 }
 
-Result<StoredDocument> EngineImpl::merged(const Verified& verified, std::int64_t keep_until) {
-  StoredDocument document{verified.digest, verified.kind, to_text(verified.envelope),
-                          wall(),          keep_until,    locked_signers(verified)};
+Result<EngineImpl::Merged> EngineImpl::merged(const Verified& verified, std::int64_t keep_until) {
+  StoredDocument document{verified.digest, verified.kind, "", wall(), keep_until, locked_signers(verified)};
+  Envelope known{verified.envelope.payload, {}};
+  for (const std::string& blob : verified.envelope.signatures) {
+    const Result<Signature> signature = parse_signature(blob);
+    const bool ours = signature && std::any_of(verified.signers.begin(), verified.signers.end(),
+                                               [&](const Signer& signer) { return signer.key == signature->key; });
+    if (ours) known.signatures.push_back(blob);
+  }
+  document.text = to_text(known);
   Result<std::optional<StoredDocument>> stored = ports_.store.document(verified.digest);
   if (!stored) return tl::unexpected<Error>(stored.error());
-  if (!*stored) return document;
+  if (!*stored) return Merged{std::move(document), true};
   Result<Envelope> before = parse_envelope((*stored)->text);
   if (!before) return within("the database", before.error());
   // A signature that came while its signer was free stays good until the lock itself says otherwise; one that came
   // while its signer was locked never counts.
   std::vector<std::string> voided = (*stored)->void_keys;
   for (const std::string& print : document.void_keys) {
-    const bool came_before =
-        std::any_of(before->signatures.begin(), before->signatures.end(), [&](const std::string& blob) {
-          const Result<Signature> signature = parse_signature(blob);
-          return signature && fingerprint(signature->key) == print;
-        });
-    if (!came_before) voided.push_back(print);
+    const auto is_by = [&](const std::string& blob) {
+      const Result<Signature> signature = parse_signature(blob);
+      return signature && fingerprint(signature->key) == print;
+    };
+    if (std::none_of(before->signatures.begin(), before->signatures.end(), is_by)) voided.push_back(print);
   }
-  Result<Envelope> both = merge(*before, verified.envelope);
+  Result<Envelope> both = merge(*before, known);
   if (!both) return tl::unexpected<Error>(both.error());
+  const bool news = both->signatures.size() > before->signatures.size();
   document.text = to_text(*both);
   document.received = (*stored)->received;
   document.keep_until = std::max(document.keep_until, (*stored)->keep_until);
   document.void_keys = std::move(voided);
-  return document;
+  return Merged{std::move(document), news};
 }
 
 EngineImpl::Fields EngineImpl::who_handed_in(const Caller* caller) const {
