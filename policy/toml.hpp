@@ -1,13 +1,13 @@
-// toml++ as this project uses it, included by the two .cpp files that read TOML and by nobody else. Faults of its parser
-// (3.3, met by fuzzing) are kept away from it, and every exception of theirs ends in those two files:
+// toml++ as this project uses it, included by the two .cpp files that read TOML and by nobody else. Faults of its
+// parser (3.3, met by fuzzing) are kept away from it, and every exception of theirs ends in those two files:
 //
-// Some inputs reach its assertions ("[[[" at the start of a line). As assert() that would end the daemon, with NDEBUG it
-// would be undefined behaviour. Here a failed assertion throws.
+// Some inputs reach its assertions ("[[[" at the start of a line). As assert() that would end the daemon, with NDEBUG
+// it would be undefined behaviour. Here a failed assertion throws.
 //
 // Letters beyond ASCII that it looks at outside of strings, or behind a line continuation within one, run into
-// __builtin_unreachable. toml_fault() names the plain cases with their line (policy/toml_text.hpp); to be sure of all,
-// toml++ is only ever given ASCII: toml_ascii() writes other bytes as "@" and two hex digits, and toml_text() takes that
-// back from the strings and keys that were read.
+// __builtin_unreachable. toml_fault() names the plain cases with their line (policy/toml_text.hpp); to be sure of
+// all, toml++ is only ever given ASCII: toml_ascii() writes other bytes as "@" and two hex digits, and toml_text()
+// takes that back from the strings and keys that were read.
 #pragma once
 
 #include <stdexcept>
@@ -37,8 +37,8 @@ inline std::string toml_ascii(std::string_view text) {
   return out;
 }
 
-// A string or key of the parsed text as it was meant. Throws when it holds an '@' that toml_ascii could not have written:
-// one that stood there as an escape (\u0040), which nobody needs.
+// A string or key of the parsed text as it was meant. Throws when it holds an '@' that toml_ascii could not have
+// written: one that stood there as an escape (\u0040), which nobody needs.
 inline std::string toml_text(std::string_view ascii) {
   std::string out;
   out.reserve(ascii.size());
