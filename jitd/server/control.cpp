@@ -208,8 +208,11 @@ bool ControlServer::enqueue(std::uint64_t number, std::span<const std::byte> fra
   connection->queued += frame.size();
   queued_total_ += frame.size();
   if (last) connection->busy = false;
-  if (first) set_deadline(*connection, limits_.stall_usec);
-  flush(*connection);
+  // What stands behind others is sent when the client has made room.
+  if (first) {
+    set_deadline(*connection, limits_.stall_usec);
+    flush(*connection);
+  }
   return true;
 }
 

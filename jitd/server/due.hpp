@@ -28,8 +28,8 @@ class DueTimers {
   Loop& loop_;
   std::function<void()> tick_;
   std::uint64_t ticked_ = 0;  // boot time of the last tick
-  Source wall_, boot_, stepping_;
   UniqueFd step_;
+  Source wall_, boot_, stepping_;
 };
 
 }  // namespace jit

@@ -19,6 +19,12 @@ struct Source::State : std::enable_shared_from_this<Source::State> {
   }
 };
 
+void Source::reset() noexcept {
+  if (!state_) return;
+  if (state_->source != nullptr) (void)sd_event_source_set_enabled(state_->source, SD_EVENT_OFF);
+  state_.reset();
+}
+
 void Source::events(std::uint32_t events) noexcept {
   if (state_) (void)sd_event_source_set_io_events(state_->source, events);
 }

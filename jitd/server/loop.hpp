@@ -18,8 +18,19 @@ namespace jit {
 class Source {
  public:
   Source() = default;
+  Source(Source&& other) noexcept = default;
+  Source& operator=(Source&& other) noexcept {
+    reset();
+    state_ = std::move(other.state_);
+    return *this;
+  }
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+  ~Source() { reset(); }
   [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
-  void reset() noexcept { state_.reset(); }
+  // Takes it out of the loop at once, also from within its own callback: its descriptor may be closed next, and its
+  // number belong to another by the time the callback returns.
+  void reset() noexcept;
 
   // For I/O sources: the epoll events to wait for (EPOLLHUP and EPOLLERR always come).
   void events(std::uint32_t events) noexcept;

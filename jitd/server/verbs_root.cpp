@@ -102,9 +102,8 @@ void on_health(const VerbPorts& ports, const Caller&, const wire::Frame&, Respon
       (void)reply.item(
           [&](wire::Writer& row) { row.text(Tag::name, name).text(Tag::value, clipped(shown(value), 4096)); });
 
-  std::vector<std::string> warnings = health.warnings;
-  for (const auto& more : {host->warnings, ports.warnings()})
-    warnings.insert(warnings.end(), more.begin(), more.end());
+  std::vector<std::string> warnings = health.warnings;  // the host's too
+  for (auto& warning : ports.warnings()) warnings.push_back(std::move(warning));
   constexpr std::size_t kShown = 30;
   reply.result(wire::Status::done, "", [&](wire::Writer& row) {
     for (std::size_t i = 0; i < std::min(warnings.size(), kShown); ++i)
