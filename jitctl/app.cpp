@@ -36,21 +36,26 @@ void walk(CLI::App& app, const std::string& path, std::vector<CommandShape>& sha
 
 }  // namespace
 
-CLI::App* Commands::add(const std::string& name, const std::string& description, std::function<Outcome()> run) {
-  return add_below(&app_, name, description, std::move(run));
+Command* Commands::add(const std::string& name, const std::string& description, std::function<Outcome()> run) {
+  return add_to(app_, name, description, std::move(run));
 }
 
-CLI::App* Commands::add_below(CLI::App* parent, const std::string& name, const std::string& description,
-                              std::function<Outcome()> run) {
-  auto* command = parent->add_subcommand(name, description);
+Command* Commands::add_below(Command* parent, const std::string& name, const std::string& description,
+                             std::function<Outcome()> run) {
+  return add_to(parent->app(), name, description, std::move(run));
+}
+
+Command* Commands::add_to(CLI::App& parent, const std::string& name, const std::string& description,
+                          std::function<Outcome()> run) {
+  auto* command = parent.add_subcommand(name, description);
   command->callback([this, run = std::move(run)] { chosen_ = run; });
-  return command;
+  return &commands_.emplace_back(*command);
 }
 
-CLI::App* Commands::add_family(const std::string& name, const std::string& description) {
+Command* Commands::add_family(const std::string& name, const std::string& description) {
   auto* command = app_.add_subcommand(name, description);
   command->require_subcommand(1);
-  return command;
+  return &commands_.emplace_back(*command);
 }
 
 void add_all(Commands& commands) {

@@ -1,16 +1,14 @@
 // The command line: every subcommand registers itself, main parses and runs the one that was named.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "jitctl/command.hpp"
 #include "jitctl/context.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace jit::ctl {
 
@@ -21,16 +19,19 @@ class Commands {
   [[nodiscard]] CLI::App& app() { return app_; }
   [[nodiscard]] Context& context() { return context_; }
   // `name`, with `run` called after parsing.
-  CLI::App* add(const std::string& name, const std::string& description, std::function<Outcome()> run);
+  Command* add(const std::string& name, const std::string& description, std::function<Outcome()> run);
   // The same below another subcommand ("policy check").
-  CLI::App* add_below(CLI::App* parent, const std::string& name, const std::string& description,
-                      std::function<Outcome()> run);
+  Command* add_below(Command* parent, const std::string& name, const std::string& description,
+                     std::function<Outcome()> run);
   // A subcommand that only has subcommands.
-  CLI::App* add_family(const std::string& name, const std::string& description);
+  Command* add_family(const std::string& name, const std::string& description);
   [[nodiscard]] const std::function<Outcome()>& chosen() const { return chosen_; }
 
  private:
+  Command* add_to(CLI::App& parent, const std::string& name, const std::string& description,
+                  std::function<Outcome()> run);
   CLI::App& app_;
+  std::deque<Command> commands_;  // their addresses are handed out
   Context& context_;
   std::function<Outcome()> chosen_;
 };

@@ -1,5 +1,4 @@
 // jitctl approve: consent to one request, exactly as shown or narrower.
-#include <CLI/CLI.hpp>
 
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"

@@ -1,7 +1,5 @@
 #include "jitctl/arguments.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include "policy/names.hpp"
 #include "policy/text.hpp"
 #include "policy/time.hpp"
@@ -32,19 +30,19 @@ std::string words_problem(const std::string& text) {
   return problem(check_words(text, "the text"));
 }
 
-void add_sign_options(CLI::App& command, SignOptions& options) {
+void add_sign_options(Command& command, SignOptions& options) {
   command.add_option("--key", options.key, "Sign with this key: a private key, or a .pub that the agent holds")
       ->type_name("FILE");
   command.add_option("-o,--output", options.out, "Write the signed document there instead of handing it to jitd")
       ->type_name("FILE");
 }
 
-void add_where(CLI::App& command, Where& where) {
+void add_where(Command& command, Where& where) {
   command.add_option("--on", where.hosts, "Host that it is for (default: this one)")->type_name("HOST");
   command.add_option("--segment", where.segments, "Segment that it is for")->type_name("NAME");
 }
 
-void add_reason(CLI::App& command, std::string& reason) {
+void add_reason(Command& command, std::string& reason) {
   command.add_option("-m,--message", reason, "Why, for people and the audit")
       ->required()
       ->check(words_problem)

@@ -4,11 +4,8 @@
 
 #include <string>
 
+#include "jitctl/command.hpp"
 #include "jitctl/deliver.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace jit::ctl {
 
@@ -20,10 +17,10 @@ namespace jit::ctl {
 [[nodiscard]] std::string words_problem(const std::string& text);  // reason or comment
 
 // --key and -o/--output.
-void add_sign_options(CLI::App& command, SignOptions& options);
+void add_sign_options(Command& command, SignOptions& options);
 // --on HOST... and --segment S...
-void add_where(CLI::App& command, Where& where);
+void add_where(Command& command, Where& where);
 // -m/--message, required.
-void add_reason(CLI::App& command, std::string& reason);
+void add_reason(Command& command, std::string& reason);
 
 }  // namespace jit::ctl

@@ -1,8 +1,6 @@
 // jitctl audit: reads the host's audit chain, and proves it whole.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/output.hpp"
 #include "policy/document/chain.hpp"

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <set>
 
 #include "jitctl/paper.hpp"
 #include "jitctl/policy_files.hpp"
@@ -78,7 +79,8 @@ void check_daemon(Context& context, Findings& findings) {
   if (const auto dropped = value_of(*health, "checks_dropped"); !dropped.empty() && dropped != "0") {
     findings.note(dropped + " checks were dropped because somebody flooded the socket", "see journalctl -u jitd");
   }
-  for (const auto& warning : health->result.all(Tag::warning)) findings.note(warning, "");
+  const auto warnings = health->result.all(Tag::warning);
+  for (const auto& warning : std::set<std::string>(warnings.begin(), warnings.end())) findings.note(warning, "");
   findings.note("processes are not ended at the end of a grant yet: a shell opened in time lives on",
                 "give commands rather than shells");
 }
@@ -208,10 +210,10 @@ void check_units(Context& context, Findings& findings) {
   }
   // The dead-man is started by timers that jitd makes for each end; the unit itself has to be there.
   SpawnRequest request;
-  request.argv = {context.places.usr + "/bin/systemctl", "cat", "jit-expire.service"};
+  request.argv = {context.places.usr + "/bin/systemctl", "cat", "jit-expire@.service"};
   const auto outcome = context.spawn.run(request);
   if (!outcome || outcome->exit_status != 0) {
-    findings.problem("jit-expire.service is not there: nothing ends grants when jitd is dead",
+    findings.problem("jit-expire@.service is not there: nothing ends grants when jitd is dead",
                      "install the package jitd again");
   } else {
     findings.fine("the dead-man's unit is there");

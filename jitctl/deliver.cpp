@@ -27,7 +27,7 @@ Result<Reply> submit(Context& context, std::string_view text) {
   return ask_jitd(context, wire::Verb::submit, Row().text(wire::Tag::document, text));
 }
 
-Outcome hand_over(Context& context, const std::string& text, const SignOptions& options) {
+Outcome hand_over(Context& context, const std::string& text, const SignOptions& options, std::string_view failure) {
   if (!options.out.empty()) {
     const auto envelope = parse_envelope(text);
     if (!envelope) return tl::unexpected(envelope.error());
@@ -50,6 +50,7 @@ Outcome hand_over(Context& context, const std::string& text, const SignOptions& 
     const auto message = reply->message.empty() ? reply->result.text(wire::Tag::state) : reply->message;
     context.out << fmt::format("{}  {}\n", shown(reply->result.text(wire::Tag::id)), shown(message));
   }
+  if (!failure.empty() && reply->result.text(wire::Tag::state) == failure) return Exit::refused;
   return exit_of(reply->status);
 }
 

@@ -24,7 +24,9 @@ struct SignOptions {
 // Writes `text` to options.out (never over a file), or submits it. What came of it is printed: the daemon's message,
 // or with
 // --json one object (with `file` when it was written).
-[[nodiscard]] Outcome hand_over(Context& context, const std::string& text, const SignOptions& options);
+// `failure` is a state that means that it did not come to what was meant: exit 5, although jitd took the document in.
+[[nodiscard]] Outcome hand_over(Context& context, const std::string& text, const SignOptions& options,
+                                std::string_view failure = {});
 
 // Verb submit. The reply's message says what the document did.
 [[nodiscard]] Result<Reply> submit(Context& context, std::string_view text);

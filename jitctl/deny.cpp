@@ -1,5 +1,4 @@
 // jitctl deny: a signed no to one request.
-#include <CLI/CLI.hpp>
 
 #include "jitctl/app.hpp"
 #include "jitctl/review.hpp"

@@ -1,8 +1,6 @@
 // jitctl doctor: what would lock you out, what is missing, and what to do about it.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/checkup.hpp"
 #include "jitctl/output.hpp"

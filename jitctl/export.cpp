@@ -1,8 +1,6 @@
 // jitctl export: documents with all signatures that came, to be carried elsewhere.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/deliver.hpp"
 #include "jitctl/output.hpp"

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <set>
 
@@ -225,12 +224,12 @@ void add_gate(Commands& commands) {
   auto options = std::make_shared<GateOptions>();
   auto& context = commands.context();
   auto* family = commands.add_family("gate", "Which PAM services ask for a grant");
-  const auto service = [options](CLI::App& command) {
+  const auto service = [options](Command& command) {
     command.add_option("service", options->service, "PAM service, such as sshd or sudo")
         ->required()
         ->type_name("SERVICE");
   };
-  const auto exempt = [options](CLI::App& command) {
+  const auto exempt = [options](Command& command) {
     command
         .add_option("--exempt", options->exempt,
                     "Local accounts and @groups that are never asked, comma between them")

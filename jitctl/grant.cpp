@@ -2,8 +2,6 @@
 // approve or sign.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
 #include "policy/text.hpp"
@@ -45,7 +43,7 @@ Outcome grant(Context& context, const Options& options) {
   }
   const auto text = signed_document(context, document, options.sign.key);
   if (!text) return tl::unexpected(text.error());
-  return hand_over(context, *text, options.sign);
+  return hand_over(context, *text, options.sign, "refused");
 }
 
 }  // namespace

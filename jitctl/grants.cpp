@@ -59,7 +59,7 @@ void print_grant(std::ostream& out, const Row& grant) {
   }
   optional_time("filed", Tag::created);
   optional_time("expires", Tag::expires);
-  optional_time("began", Tag::not_before);
+  if (grant.text(Tag::state) != "refused") optional_time("began", Tag::not_before);
   optional_time("until", Tag::not_after);
   optional_time("over", Tag::ended_at);
   optional_text("rule", Tag::rule);

@@ -1,8 +1,6 @@
 // jitctl import: hands documents that were carried here to jitd. Anyone may: what counts are the signatures.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/deliver.hpp"
 #include "jitctl/output.hpp"
@@ -42,7 +40,7 @@ Outcome import(Context& context, const std::vector<std::string>& what) {
     } else if (reply) {
       context.out << fmt::format("{}: {}  {}\n", shown(file), shown(id), shown(message));
     } else {
-      complain(context, file + ": " + message);
+      complain(context, message.find(file) == std::string::npos ? file + ": " + message : message);
     }
   }
   if (context.json) context.out << json_list(objects) << '\n';

@@ -1,5 +1,4 @@
 // jitctl list: grants and requests on this host, as far as the caller may see them.
-#include <CLI/CLI.hpp>
 
 #include "jitctl/app.hpp"
 #include "jitctl/grants.hpp"

@@ -1,8 +1,6 @@
 // jitctl lock: a signed refusal of what comes, for a user, a key or an approver.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
 #include "policy/text.hpp"

@@ -1,6 +1,5 @@
 // jitctl payload FILE: the exact bytes that signatures of a document are over, for `ssh-keygen -Y sign` or `-Y
 // verify`.
-#include <CLI/CLI.hpp>
 
 #include "jitctl/app.hpp"
 #include "jitctl/paper.hpp"

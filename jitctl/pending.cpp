@@ -1,8 +1,6 @@
 // jitctl pending: what waits for the caller's review, with all that is needed to judge it.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/review.hpp"

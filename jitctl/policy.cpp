@@ -1,7 +1,6 @@
 // jitctl policy: what the policy files say, whether they load, and why a wish would be decided as it would.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "jitctl/app.hpp"

@@ -1,8 +1,6 @@
 // jitctl release: gives grants back before their time and withdraws requests. Root may release anybody's.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/deliver.hpp"
 #include "jitctl/output.hpp"

@@ -1,8 +1,6 @@
 // jitctl request: files a wish with jitd and, on a terminal, waits for what becomes of it.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
 #include "jitctl/grants.hpp"

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 
@@ -131,7 +130,7 @@ Outcome decide_one(Context& context, const Wish& wish, const ReviewOptions& opti
   }
   const auto text = answer(context, wish, options);
   if (!text) return tl::unexpected(text.error());
-  return hand_over(context, *text, SignOptions{options.sign.key, std::move(out)});
+  return hand_over(context, *text, SignOptions{options.sign.key, std::move(out)}, options.approve ? "refused" : "");
 }
 
 bool looks_like_file(const std::string& what) {
@@ -234,9 +233,10 @@ void print_wish(std::ostream& out, const Wish& wish, WallTime now) {
   }
 }
 
-void add_review_options(CLI::App& command, ReviewOptions& options) {
+void add_review_options(Command& command, ReviewOptions& options) {
   command
-      .add_option("what", options.what, "Id (or its first characters), a request's file, a directory of them, or -")
+      .add_option("request", options.what,
+                  "Id (or its first characters), a request's file, a directory of them, or -")
       ->required()
       ->type_name("ID|FILE|DIR");
   command.add_option("-m,--message", options.comment, "Comment, signed with it")

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "jitctl/command.hpp"
 #include "jitctl/context.hpp"
 #include "jitctl/deliver.hpp"
 #include "policy/digest.hpp"
@@ -12,10 +13,6 @@
 #include "policy/document/kinds.hpp"
 #include "policy/document/trust.hpp"
 #include "policy/result.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace jit::ctl {
 
@@ -48,7 +45,7 @@ struct ReviewOptions {
   bool yes = false;
   SignOptions sign;
 };
-void add_review_options(CLI::App& command, ReviewOptions& options);
+void add_review_options(Command& command, ReviewOptions& options);
 
 // The review's document. Errors: a duration that is not shorter, a request that is past its time.
 [[nodiscard]] Result<Review> make_review(const Wish& wish, const ReviewOptions& options, WallTime now);

@@ -1,8 +1,6 @@
 // jitctl revoke: a signed end of what is, by id, by user or of everything.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
 #include "policy/text.hpp"

@@ -1,8 +1,6 @@
 // jitctl roles: what the caller may ask for on this host.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/output.hpp"
 #include "policy/text.hpp"

@@ -1,5 +1,4 @@
 // jitctl show ID: everything about one request or grant.
-#include <CLI/CLI.hpp>
 
 #include "jitctl/app.hpp"
 #include "jitctl/deliver.hpp"

@@ -1,7 +1,6 @@
 // jitctl status: what the caller holds and waits for; --prompt for PS1.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "jitctl/app.hpp"

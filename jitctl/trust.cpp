@@ -1,8 +1,6 @@
 // jitctl trust: who may sign here. Edits /etc/jit/trust/*, or a person's own list of hosts.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
 #include "jitctl/output.hpp"
@@ -138,7 +136,7 @@ void add_trust(Commands& commands) {
   auto options = std::make_shared<Options>();
   auto& context = commands.context();
   auto* family = commands.add_family("trust", "Whose signatures count");
-  const auto file_option = [options](CLI::App& command) {
+  const auto file_option = [options](Command& command) {
     return command
         .add_option("--file", options->file, "approvers, hosts, requesters, or a path (default: approvers)")
         ->type_name("NAME");
@@ -156,10 +154,9 @@ void add_trust(Commands& commands) {
   adds->add_option("--valid-after", options->valid_after, "From when it counts")
       ->check(time_either_problem)
       ->type_name("TIME");
-  auto named = std::make_shared<CLI::Option*>(nullptr);
-  auto* lists = commands.add_below(family, "list", "Keys that are trusted here", [&context, options, named] {
-    return list(context, *options, (*named)->count() > 0);
-  });
+  auto named = std::make_shared<Option*>(nullptr);
+  auto* lists = commands.add_below(family, "list", "Keys that are trusted here",
+                                   [&context, options, named] { return list(context, *options, (*named)->given()); });
   *named = file_option(*lists);
   auto* removes = commands.add_below(family, "remove", "Trust a key or a principal no more",
                                      [&context, options] { return remove(context, *options); });

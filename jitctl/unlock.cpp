@@ -1,8 +1,6 @@
 // jitctl unlock: lifts a lock. Root of the host does it by the user's name, unsigned and audited; anybody else signs.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
 #include "jitctl/output.hpp"

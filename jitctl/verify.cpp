@@ -1,8 +1,6 @@
 // jitctl verify FILE: checks a document's signatures against this machine's trust and prints what it says.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "jitctl/app.hpp"
 #include "jitctl/grants.hpp"
 #include "jitctl/output.hpp"
