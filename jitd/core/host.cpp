@@ -18,8 +18,8 @@
 namespace jit {
 namespace {
 
-constexpr std::size_t kMaxConfigFile = 64 * 1024;
-constexpr std::size_t kMaxKeyFile = 16 * 1024;
+constexpr std::size_t kMaxConfigFile = std::size_t{64} * 1024;
+constexpr std::size_t kMaxKeyFile = std::size_t{16} * 1024;
 constexpr std::size_t kMaxPolicyFiles = 1000;
 
 bool missing(const Error& error) {

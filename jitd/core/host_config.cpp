@@ -9,7 +9,7 @@
 namespace jit {
 namespace {
 
-constexpr std::size_t kMaxConfig = 64 * 1024;
+constexpr std::size_t kMaxConfig = std::size_t{64} * 1024;
 
 // A duration from `least` to `most`; `value` stays as it is when the key is absent or wrong.
 void read_duration(TableReader& table, std::string_view key, Seconds least, Seconds most, Seconds& value) {

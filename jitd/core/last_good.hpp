@@ -13,7 +13,7 @@
 
 namespace jit {
 
-inline constexpr std::size_t kMaxLastGood = 64 * 1024 * 1024;
+inline constexpr std::size_t kMaxLastGood = std::size_t{64} * 1024 * 1024;
 
 // `files` by name alone, without a directory.
 [[nodiscard]] std::string encode_last_good(const std::vector<PolicyText>& files);

@@ -114,7 +114,7 @@ Result<std::string> check_root_path(int root, const std::string& path) {
     if (auto own = check_owner(status, here); !own) return tl::unexpected<Error>(own.error());
     if (S_ISLNK(status.st_mode)) {
       if (++links > kMaxLinks) return fail(Errc::refused, shown(path) + ": too many links");
-      const auto target = read_link(fd.get(), here);
+      auto target = read_link(fd.get(), here);
       if (!target) return target;
       if (target->starts_with('/')) {
         if (auto home = walk->home(); !home) return tl::unexpected<Error>(home.error());

@@ -12,7 +12,7 @@
 namespace jit {
 namespace {
 
-constexpr std::size_t kMaxSudoers = 8 * 1024 * 1024;
+constexpr std::size_t kMaxSudoers = std::size_t{8} * 1024 * 1024;
 constexpr unsigned kMaxIncludes = 128;  // nested, sudo's own limit
 
 constexpr std::string_view kBlanks = " \t";
@@ -124,7 +124,7 @@ class Reader {
     if (!text) return text.error().code == Errc::not_found ? Result<void>{} : within("sudoers", text.error());
     for (const SudoersInclude& include : scan_sudoers(*text, groups)) {
       std::string next = with_host(include.path);
-      if (!next.starts_with('/')) next = path.substr(0, path.rfind('/') + 1) + next;
+      if (!next.starts_with('/')) next.insert(0, path, 0, path.rfind('/') + 1);
       if (auto read = include.directory ? directory(next, depth + 1) : file(next, depth + 1); !read) return read;
     }
     return {};

@@ -15,7 +15,7 @@ struct PolicyText {
   std::string text;
 };
 
-inline constexpr std::size_t kMaxPolicyFile = 1024 * 1024;
+inline constexpr std::size_t kMaxPolicyFile = std::size_t{1024} * 1024;
 
 // Files in name order, whatever order they come in. Errors name file, line and key, for example
 //   /etc/jit/policy.d/10-dba.toml:12: roles.dba.rules[1].escalate: this release cannot enforce it yet; remove the key
