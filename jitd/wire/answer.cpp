@@ -17,6 +17,7 @@ struct Held {
   bool live_sudo = false;
   std::uint64_t sudo_end_ms = 0;  // latest end, of those on the board, of a sudo entitlement; UINT64_MAX: unknown
   char sudo_grant[17] = {};
+  char opener[17] = {};  // of the first gate that matches: the grant that ends last, since they come in that order
 };
 
 bool in_force(const BoardGrant& grant, const Clocks& clocks) noexcept {
@@ -38,8 +39,9 @@ bool of_subject(const BoardGrant& grant, const Query& query) noexcept {
   return !query.has_uid || grant.uid == query.uid;
 }
 
-bool weigh(const BoardView& board, const BoardSubject& subject, const Query& query, const Clocks& clocks,
-           Held& held) noexcept {
+bool weigh(const BoardView& board, const BoardSubject& subject, std::uint64_t matching, const Query& query,
+           const Clocks& clocks, Held& held) noexcept {
+  const std::uint64_t first = matching & (~matching + 1);
   return board.grants_of(subject, [&](const BoardGrant& grant) noexcept {
     if (!of_subject(grant, query)) return;
     if (!in_force(grant, clocks)) {
@@ -53,6 +55,7 @@ bool weigh(const BoardView& board, const BoardSubject& subject, const Query& que
       return;
     }
     held.opens |= grant.opens;
+    if ((grant.opens & first) != 0) copy_text(held.opener, grant.id);
     if (grant.has_sudo) {
       held.live_sudo = true;
       copy_text(held.sudo_grant, grant.id);
@@ -67,16 +70,6 @@ bool name_gate(const BoardView& board, std::uint64_t gates, Answer& out) noexcep
   copy_text(out.gate, gate->name);
   copy_text(out.message, gate->help[0] != '\0' ? std::string_view(gate->help) : kNeedsGrant);
   return true;
-}
-
-// The grant that opens a gate, and the one of several that ends last: they come in that order.
-bool name_opener(const BoardView& board, const BoardSubject& subject, std::uint64_t gates, const Query& query,
-                 const Clocks& clocks, Answer& out) noexcept {
-  const std::uint64_t first = std::uint64_t{1} << static_cast<unsigned>(std::countr_zero(gates));
-  return board.grants_of(subject, [&](const BoardGrant& grant) noexcept {
-    if (of_subject(grant, query) && in_force(grant, clocks) && !grant.conditional && (grant.opens & first) != 0)
-      copy_text(out.grant, grant.id);
-  });
 }
 
 Answer verdict(Verdict verdict, bool live_sudo) noexcept {
@@ -99,8 +92,9 @@ Answer answer(const BoardView& board, const Query& query, const Clocks& clocks) 
   const auto gates = board.gates_of(query.service);
   const auto subject = board.subject(query.subject);
   if (!gates || !subject) return {};
+  const std::uint64_t matching = *gates & (board.everybodys() | subject->covered) & ~subject->excepted;
   Held held;
-  if (!weigh(board, *subject, query, clocks, held)) return {};
+  if (!weigh(board, *subject, matching, query, clocks, held)) return {};
 
   if (sudo) {
     const auto last_end = board.last_sudo_end(query.uid);
@@ -113,7 +107,6 @@ Answer answer(const BoardView& board, const Query& query, const Clocks& clocks) 
     }
   }
 
-  const std::uint64_t matching = *gates & (board.everybodys() | subject->covered) & ~subject->excepted;
   const std::uint64_t shut = matching & ~held.opens;
   const std::uint64_t enforced = query.line_enforces ? shut & board.enforced() : 0;
   // A gate that no grant could open is shut whatever jitd says of conditions.
@@ -128,7 +121,8 @@ Answer answer(const BoardView& board, const Query& query, const Clocks& clocks) 
   }
   if (matching != 0) {
     Answer out = verdict(Verdict::allow, held.live_sudo);
-    if (!name_gate(board, matching, out) || !name_opener(board, *subject, matching, query, clocks, out)) return {};
+    if (!name_gate(board, matching, out)) return {};
+    copy_text(out.grant, held.opener);
     out.message[0] = '\0';
     return out;
   }
