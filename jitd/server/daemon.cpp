@@ -270,18 +270,12 @@ void Daemon::drain_checks() {
   if (!batch.empty()) engine_->checked(batch);
 }
 
+// The engine says in the journal what became of it.
 void Daemon::from_inbox(std::string text, const Inbox::Done& done) {
-  const std::string digest = digest_text(sha256(text));
-  engine_->submit(nullptr, std::move(text), [done, digest](const Result<Outcome>& outcome) {
-    if (outcome) {
-      log(6, "inbox: taken in: " + outcome->message, {{"JIT_EVENT", "inbox"}, {"JIT_GRANT", outcome->id}});
-      return done({});
-    }
+  engine_->submit(nullptr, std::move(text), [done](const Result<Outcome>& outcome) {
     // What the host could not judge now it may judge later; what it refused stays refused.
-    const auto code = outcome.error().code;
-    const bool later = code == Errc::system || code == Errc::busy || code == Errc::unavailable;
-    log(later ? 4 : 5, "inbox: " + outcome.error().message, {{"JIT_EVENT", "inbox"}, {"JIT_FILE", digest}});
-    done({.keep = later});
+    const Errc code = outcome ? Errc::refused : outcome.error().code;
+    done({.keep = code == Errc::system || code == Errc::busy || code == Errc::unavailable});
   });
 }
 
