@@ -8,6 +8,17 @@
 #include <cerrno>
 
 namespace jit {
+namespace {
+
+// Later than any clock of ours gets, and still a time that timerfd_settime(2) takes: what lies behind it, as the
+// engine says of the clock that has nothing due, is no deadline.
+constexpr std::uint64_t kLatestMs = 0x7fffffffffff;
+
+std::uint64_t usec_of(std::uint64_t ms) {
+  return ms <= kLatestMs ? ms * 1000 : 0;
+}
+
+}  // namespace
 
 DueTimers::DueTimers(Loop& loop, std::function<void()> tick) : loop_(loop), tick_(std::move(tick)) {
   wall_ = loop_.timer(CLOCK_REALTIME, [this] { fire(); });
@@ -49,8 +60,8 @@ void DueTimers::set(const std::optional<Instant>& due) {
   if (!due) return;
   const std::uint64_t boot_now = Loop::now_usec(CLOCK_BOOTTIME);
   const std::uint64_t wall_now = Loop::now_usec(CLOCK_REALTIME);
-  const std::uint64_t boot_at = due->boot_ms * 1000;
-  const std::uint64_t wall_at = due->wall_ms > 0 ? static_cast<std::uint64_t>(due->wall_ms) * 1000 : 0;
+  const std::uint64_t boot_at = usec_of(due->boot_ms);
+  const std::uint64_t wall_at = due->wall_ms > 0 ? usec_of(static_cast<std::uint64_t>(due->wall_ms)) : 0;
   const bool past = (boot_at != 0 && boot_at <= boot_now) || (wall_at != 0 && wall_at <= wall_now);
   if (past) {
     boot_.arm(std::max(boot_now, ticked_ + kRetryUsec));
