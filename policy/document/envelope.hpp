@@ -12,7 +12,7 @@
 
 namespace jit {
 
-inline constexpr std::size_t kMaxDocument = 32 * 1024;  // bytes of a whole file
+inline constexpr std::size_t kMaxDocument = std::size_t{32} * 1024;  // bytes of a whole file
 inline constexpr std::size_t kMaxSignatures = 16;
 
 // Payload and signature blobs (the base64 between the armor lines, decoded: PROTOCOL.sshsig "Blob format").

@@ -54,6 +54,7 @@ class Writer {
   }
   void list(std::string_view key, const std::vector<Digest>& values) {
     std::vector<std::string> texts;
+    texts.reserve(values.size());
     for (const Digest& value : values) texts.push_back(digest_text(value));
     list(key, texts);
   }
@@ -84,6 +85,7 @@ void write(const Request& request, Writer& out) {
   out.text("user", request.user);
   out.number("uid", request.uid);
   std::vector<std::string> requesters;
+  requesters.reserve(request.requesters.size());
   for (const PersonRef& person : request.requesters) requesters.push_back(to_text(person));
   out.list("requesters", requesters);
   out.text("role", request.role);

@@ -69,7 +69,7 @@ Result<std::string> hash_of(std::string_view message, std::string_view hash) {
 
 // The bytes that are really signed (PROTOCOL.sshsig, "Signed Data, of which the signature goes into the blob above").
 Result<std::string> signed_bytes(std::string_view message, std::string_view name_space, std::string_view hash) {
-  const auto digest = hash_of(message, hash);
+  auto digest = hash_of(message, hash);
   if (!digest) return digest;
   std::string bytes(kMagic);
   ssh::put_string(bytes, name_space);
@@ -288,7 +288,7 @@ Result<std::string> SigningKey::sign(std::string_view message, std::string_view 
   if (name_space.empty() || name_space.size() > kMaxNamespace)
     return fail(Errc::invalid, "a signature needs a namespace");
   constexpr std::string_view kHash = "sha512";
-  const auto data = signed_bytes(message, name_space, kHash);
+  auto data = signed_bytes(message, name_space, kHash);
   if (!data) return data;
   std::array<unsigned char, 64> raw{};
   std::size_t size = raw.size();

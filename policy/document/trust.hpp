@@ -35,8 +35,8 @@ struct TrustFile {
   std::vector<Error> bad;
 };
 
-inline constexpr std::size_t kMaxTrustFile = 4 * 1024 * 1024;
-inline constexpr std::size_t kMaxTrustLine = 16 * 1024;
+inline constexpr std::size_t kMaxTrustFile = std::size_t{4} * 1024 * 1024;
+inline constexpr std::size_t kMaxTrustLine = std::size_t{16} * 1024;
 
 // Never fails. Errors of a line: patterns or lists as principal, cert-authority, unknown options, times without Z, a
 // key that parse_public_key refuses, control characters. Blank lines and lines starting with # are skipped.
