@@ -89,8 +89,7 @@ Result<std::string> first_policy(const FirstRole& first) {
         "services = {}\n"
         "users = [\"*\"]\n"
         "except = [\"root\"]                 # local accounts and @groups\n"
-        "mode = \"observe\"                  # lets in and records; \"enforce\" once `jitctl gate list` shows what "
-        "it would do\n"
+        "mode = \"observe\"                  # or \"enforce\": then `jitctl gate enforce` refuses who has no grant\n"
         "help = \"Ask with: jitctl request {} -m why\"\n",
         quoted(gate.name), list(gate.services), first.role);
   }

@@ -105,7 +105,13 @@ Result<void> disarm_fallback(Context& context, const std::string& service) {
 Result<std::uint64_t> session_started_ms(const Context& context) {
   constexpr std::uint64_t kUnset = 4294967295;
   const auto ours = proc_number(context, "self", "sessionid");
-  if (!ours || *ours == kUnset) return started_ms(::getsid(0));
+  if (!ours || *ours == kUnset) {
+    const auto leader = ::getsid(0);
+    auto started = leader > 0 ? started_ms(leader) : Result<std::uint64_t>(fail(Errc::refused, ""));
+    if (!started)
+      return fail(Errc::refused, "this is no login session; open one through the gate, and confirm there");
+    return started;
+  }
   const auto proc = open_dir(context.places.proc);
   if (!proc) return tl::unexpected(proc.error());
   const auto names = list_dir(proc->get());

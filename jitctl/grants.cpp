@@ -9,6 +9,12 @@ namespace jit::ctl {
 
 using wire::Tag;
 
+namespace {
+
+constexpr std::size_t kMaxCell = 72;  // of what people wrote; `jitctl show` has all of it
+
+}  // namespace
+
 std::string state_text(const Row& grant) {
   const auto state = grant.text(Tag::state);
   if (state == "active") {
@@ -27,8 +33,8 @@ void print_grants(Context& context, const std::vector<Row>& grants, std::string_
   }
   Table table({"ID", "ROLE", "USER", "STATE", "WHY"});
   for (const auto& grant : grants) {
-    table.add({grant.text(Tag::id), grant.text(Tag::role), grant.text(Tag::user), state_text(grant),
-               grant.text(Tag::reason)});
+    table.add({grant.text(Tag::id), grant.text(Tag::role), grant.text(Tag::user), shown(state_text(grant), kMaxCell),
+               shown(grant.text(Tag::reason), kMaxCell)});
   }
   table.print(context.out);
 }

@@ -255,6 +255,12 @@ TEST_CASE("approve ID: what the local jitd holds, submitted to it", "[jitctl]") 
     CHECK(f.jitctl({"approve", id, "--yes"}) == Exit::refused);
     CHECK(f.err.str() == "jitctl: nobody reviews their own request\n");
   }
+  SECTION("taken in and not given is exit 5; a denial that denies is not") {
+    f.daemon.answer(Verb::submit,
+                    done(Row().text(Tag::id, id).text(Tag::state, "refused").text(Tag::message, "effects changed")));
+    CHECK(f.jitctl({"approve", id, "--yes"}) == Exit::refused);
+    CHECK(f.jitctl({"deny", id, "--yes"}) == Exit::done);
+  }
   SECTION("one's own request: said before it is asked") {
     f.context.user = "alice";
     CHECK(f.jitctl({"approve", id, "--yes"}) == Exit::done);
