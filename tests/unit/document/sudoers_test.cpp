@@ -111,6 +111,11 @@ TEST_CASE("each sudo gets what it can keep", "[document][sudoers]") {
           std::string::npos);
     CHECK(to_sudoers(one(odd), 1001, SudoDialect::sudo_rs, kEnd, kId).error().code == Errc::refused);
   }
+  // sudo-rs reads the * behind fixed arguments literally.
+  const Command open_end{"/usr/bin/systemctl", {"restart"}, true};
+  CHECK(body(to_sudoers(one(open_end), 1001, SudoDialect::both, kEnd, kId)).find(" NOTAFTER=") != std::string::npos);
+  CHECK(to_sudoers(one(open_end), 1001, SudoDialect::sudo_rs, kEnd, kId).error().code == Errc::refused);
+  CHECK(to_sudoers(one({"/usr/bin/systemctl", {}, true}), 1001, SudoDialect::sudo_rs, kEnd, kId));
 }
 
 TEST_CASE("what cannot be rendered is an error, whole", "[document][sudoers]") {
