@@ -12,7 +12,7 @@ refused "the approver's desk has no daemon" root test -e /usr/sbin/jitd
 # The people there are the same, with the same keys.
 root install -d -m 755 /etc/jit/trust
 for who in carol dave; do root grep -q . "/home/$who/.ssh/id_ed25519"; done
-put /etc/jit/trust/hosts <<<"gapped namespaces=\"jit-request,jit-event\" $host_key"
+put /etc/jit/trust/hosts <<<"$site namespaces=\"jit-request,jit-event\" $host_key"
 carry() { lab run "$1" cat "$2" | { host=$3; put "$4"; }; lab run "$3" chmod 644 "$4"; }
 
 host=$site

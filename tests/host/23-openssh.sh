@@ -7,9 +7,9 @@ ok "asked, into a file" at alice "rm -f r.jit; jitctl request operator 30s -m re
 split_file='awk "/^-----BEGIN SSH SIGNATURE-----\$/{s=1} {print > (s ? \"sig\" : \"payload\")}"'
 ok "payload and signature come apart with awk" at alice "$split_file r.jit && test -s sig && test -s payload"
 ok "jitctl payload gives the same bytes" at alice "jitctl payload r.jit | cmp - payload"
-root sh -c 'echo "openssh $(cat /var/lib/jit/host_key.pub)" >/tmp/hosts; chmod 644 /tmp/hosts'
-gives "ssh-keygen verifies the host's signature" 'Good "jit-request" signature' at alice "ssh-keygen -Y verify -f /tmp/hosts -I openssh -n jit-request -s sig <payload"
-refused "in that namespace alone" at alice "ssh-keygen -Y verify -f /tmp/hosts -I openssh -n jit-grant -s sig <payload"
+root sh -c 'echo "$(hostname) $(cat /var/lib/jit/host_key.pub)" >/tmp/hosts; chmod 644 /tmp/hosts'
+gives "ssh-keygen verifies the host's signature" 'Good "jit-request" signature' at alice "ssh-keygen -Y verify -f /tmp/hosts -I $host -n jit-request -s sig <payload"
+refused "in that namespace alone" at alice "ssh-keygen -Y verify -f /tmp/hosts -I $host -n jit-grant -s sig <payload"
 
 # A direct grant, signed by hand with ssh-keygen.
 ok "a direct grant, not yet handed in" at carol "jitctl grant --user alice --role operator --for 30s -m drill -o g.jit"

@@ -27,7 +27,7 @@ count=0
 failures=0
 pass() { count=$((count + 1)); echo "ok $count - $*"; }
 flunk() { count=$((count + 1)); failures=$((failures + 1)); echo "not ok $count - $*"; }
-say() { while IFS= read -r line; do echo "# $line"; done <<<"$*"; }
+say() { head -20 <<<"$*" | while IFS= read -r line; do echo "# $line"; done; }
 
 # Runs CMD in this shell, its output in $last_output.
 last_output=
@@ -35,7 +35,7 @@ scratch=$(mktemp /tmp/jit-host-test-XXXXXX)
 quietly() { local status=0; "$@" >"$scratch" 2>&1 || status=$?; last_output=$(tr -d '\0' <"$scratch"); return $status; }
 
 # ok WHAT CMD...: CMD succeeds. refused WHAT CMD...: it fails. gives WHAT REGEX CMD...: its output matches, whatever its status.
-ok() { local what=$1; shift; if quietly "$@"; then pass "$what"; else flunk "$what"; say "status $? of: $*"; say "$last_output"; fi; }
+ok() { local what=$1 got=0; shift; quietly "$@" || got=$?; if [[ $got -eq 0 ]]; then pass "$what"; else flunk "$what"; say "status $got of: $*"; say "$last_output"; fi; }
 refused() { local what=$1; shift; if quietly "$@"; then flunk "$what"; say "went through: $*"; say "$last_output"; else pass "$what"; fi; }
 gives() { local what=$1 regex=$2; shift 2; quietly "$@" || true; if grep -Eq -- "$regex" <<<"$last_output"; then pass "$what"; else flunk "$what"; say "no /$regex/ in what came of: $*"; say "$last_output"; fi; }
 # status WHAT N CMD...: CMD exits with N.
@@ -129,9 +129,10 @@ ensure_base() {
   ) 8>"$LAB/prepare.lock"
 }
 
-# boot NAME: a host with everybody on it and nothing of ours installed; becomes $host.
+# boot NAME: a host with everybody on it and nothing of ours installed; becomes $host. Its name gets a number, so that the
+# same test can run twice at a time.
 boot() {
-  host=$1
+  host=$1$((RANDOM % 900 + 100))
   [[ -n $(ls "$JIT_DIST"/jitd_*.deb 2>/dev/null) ]] || stop_here "packages in $JIT_DIST (packaging/build deb)"
   quietly ensure_base || stop_here "a base for hosts"
   hosts+=("$host")
