@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -128,6 +129,29 @@ TEST_CASE("no part includes one that stands above it", "[structure]") {
     }
   }
   CHECK(files > 50);
+}
+
+// Two types of one name link without a word and then overwrite each other's objects.
+TEST_CASE("no two headers define a type of the same name", "[structure]") {
+  std::map<std::string, std::string> defined;
+  const std::regex opening(R"(^namespace ([a-z:]+) \{)");
+  const std::regex type(R"(^(?:struct|class|enum class|enum) ([A-Za-z0-9_]+)(?: final)?(?: : [^;]*)? \{)");
+  for (const char* top : {"policy", "pam_jit", "jitd", "jitctl"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(kSource / top)) {
+      if (entry.path().extension() != ".hpp") continue;
+      std::string space;
+      std::ifstream in(entry.path());
+      for (const std::string& line : lines_of(in)) {
+        std::smatch match;
+        if (std::regex_search(line, match, opening)) space = match[1];
+        if (!std::regex_search(line, match, type)) continue;
+        const auto [other, fresh] = defined.emplace(space + "::" + match[1].str(), entry.path());
+        INFO(other->first << " in " << other->second << " and " << entry.path().string());
+        CHECK(fresh);
+      }
+    }
+  }
+  CHECK(defined.size() > 50);
 }
 
 TEST_CASE("no library wants a symbol of a part that it may not know", "[structure]") {
