@@ -8,7 +8,8 @@
 
 namespace jit {
 
-// What kind of failure it was, as far as a caller may act on it. What happened, where and what to do stands in the message.
+// What kind of failure it was, as far as a caller may act on it. What happened, where and what to do stands in the
+// message.
 enum class Errc : std::uint8_t {
   invalid,      // the input is wrong: a file, key or line named in the message
   refused,      // understood and refused: policy, trust, limits

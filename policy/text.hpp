@@ -21,12 +21,12 @@ namespace jit {
 // 12", "bidirectional control U+202E", "zero-width U+200B", "not UTF-8"), or nullopt. LF is allowed.
 [[nodiscard]] std::optional<std::string> unclean(std::string_view text);
 
-// `text` for showing: every control, bidi, zero-width or malformed byte as \xHH or \u{HHHH}, LF as \n, at most `limit`
-// bytes of it with "…" behind when cut. The result is one line of valid UTF-8.
+// `text` for showing: every control, bidi, zero-width or malformed byte as \xHH or \u{HHHH}, LF as \n, at most
+// `limit` bytes of it with "…" behind when cut. The result is one line of valid UTF-8.
 [[nodiscard]] std::string shown(std::string_view text, std::size_t limit = 4096);
 
-// `word` with each byte below 0x21, 0x7f and every byte in `specials` and '\' as \xHH: the words of `effects`, `held`,
-// `ends`. unescape_word reads it back and refuses malformed escapes.
+// `word` with each byte below 0x21, 0x7f and every byte in `specials` and '\' as \xHH: the words of `effects`,
+// `held`, `ends`. unescape_word reads it back and refuses malformed escapes.
 [[nodiscard]] std::string escape_word(std::string_view word, std::string_view specials = "[]:,");
 [[nodiscard]] Result<std::string> unescape_word(std::string_view word);
 

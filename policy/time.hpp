@@ -21,8 +21,8 @@ using Seconds = std::chrono::seconds;
 // Reads YYYYMMDD[HHMM[SS]]Z. Without Z it is an error: it would mean the host's time zone.
 [[nodiscard]] Result<WallTime> parse_compact_utc(std::string_view text);
 
-// "90s", "90m", "2h", "1d": a positive whole number with one unit, at most 366 days. format_duration takes the largest
-// unit that divides the value.
+// "90s", "90m", "2h", "1d": a positive whole number with one unit, at most 366 days. format_duration takes the
+// largest unit that divides the value.
 [[nodiscard]] Result<Seconds> parse_duration(std::string_view text);
 [[nodiscard]] std::string format_duration(Seconds duration);
 

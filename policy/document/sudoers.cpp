@@ -45,8 +45,8 @@ std::string escape_argument(std::string_view arg) {
 }
 
 // Whether sudo-rs would read this command as classic sudo does. It has no escapes for patterns, splits at blanks
-// after it took escapes away, and reads "" and a leading ^ in its own way; so plain ASCII alone is common ground. Behind
-// fixed arguments it takes a * literally (0.2.5), so those with more to come are none.
+// after it took escapes away, and reads "" and a leading ^ in its own way; so plain ASCII alone is common ground.
+// Behind fixed arguments it takes a * literally (0.2.5), so those with more to come are none.
 bool common_ground(const Command& command) {
   const auto plain = [](std::string_view word) {
     return std::all_of(word.begin(), word.end(), [](char c) {

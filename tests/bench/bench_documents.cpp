@@ -1,5 +1,6 @@
-// How many documents a second jitd can verify on one core: envelope, key look-up, SSHSIG verification, TOML; beside it
-// OpenSSL's bare ed25519 verification in the same run, over a message of the same size as SSHSIG's own. Prints one table.
+// How many documents a second jitd can verify on one core: envelope, key look-up, SSHSIG verification, TOML; beside
+// it OpenSSL's bare ed25519 verification in the same run, over a message of the same size as SSHSIG's own. Prints one
+// table.
 #include <openssl/evp.h>
 
 #include <algorithm>

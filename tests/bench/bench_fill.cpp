@@ -1,5 +1,5 @@
-// Fills a stopped jitd's state with N active grants, as N activations would have left it: rows in jit.db and records in
-// `ends`. N = 0 empties it. For tests/bench/host.sh alone, on a throw-away host.
+// Fills a stopped jitd's state with N active grants, as N activations would have left it: rows in jit.db and records
+// in `ends`. N = 0 empties it. For tests/bench/host.sh alone, on a throw-away host.
 //
 //   bench_fill N [FIRST_UID] [VAR]      users are bench0 ... with uids from FIRST_UID (default 20000), role "quick"
 #include <cstdio>
@@ -46,7 +46,8 @@ int main(int argc, char* argv[]) {
   const unsigned count = argc > 1 ? static_cast<unsigned>(std::strtoul(argv[1], nullptr, 10)) : 0;
   const unsigned first_uid = argc > 2 ? static_cast<unsigned>(std::strtoul(argv[2], nullptr, 10)) : 20000;
   const std::string var = argc > 3 ? argv[3] : "/var/lib/jit";
-  for (const char* name : {"/jit.db", "/jit.db-wal", "/jit.db-shm", "/ends", "/held"}) std::remove((var + name).c_str());
+  for (const char* name : {"/jit.db", "/jit.db-wal", "/jit.db-shm", "/ends", "/held"})
+    std::remove((var + name).c_str());
   if (count == 0) return 0;
 
   const jit::SystemClock clock;

@@ -1,4 +1,5 @@
-// Policy text, ticket patterns and decisions: any bytes load or are refused with a place, and what loads can be judged.
+// Policy text, ticket patterns and decisions: any bytes load or are refused with a place, and what loads can be
+// judged.
 //
 // Input: a policy, then, behind a NUL byte, the ticket of a wish for each of its roles.
 #include <cstdlib>

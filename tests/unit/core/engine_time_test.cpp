@@ -116,7 +116,7 @@ TEST_CASE("the mark on disk survives a restart and a reboot", "[core][clock]") {
   }
 }
 
-TEST_CASE("P2: a grant ends at whichever clock comes first", "[core][engine][clock]") {
+TEST_CASE("P2: what is in force ends at whichever clock comes first", "[core][engine][clock]") {
   World world;
   const Outcome granted = world.asked(kBob, "auto", kHour);
   SECTION("the wall clock jumps ahead: it ends") {

@@ -40,7 +40,8 @@ TEST_CASE("damaged lines are nobody", "[pam_jit]") {
     CHECK(account.readable);
     CHECK_FALSE(account.found);
   }
-  host.passwd = std::string(100'000, 'z') + ":x:1:1:\nalice:x:1000:1000:";  // no LF at the end
+  host.passwd.assign(100'000, 'z');
+  host.passwd += ":x:1:1:\nalice:x:1000:1000:";  // no LF at the end
   CHECK(local_account(host, "alice", UINT32_MAX).found);
 }
 
