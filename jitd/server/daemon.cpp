@@ -55,7 +55,7 @@ void block_signals() {
   sigemptyset(&set);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
   sigprocmask(SIG_BLOCK, &set, nullptr);
-  signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGPIPE, SIG_IGN);
 }
 
 void use_all_descriptors() {
@@ -202,7 +202,7 @@ Result<void> Daemon::open_doors() {
   if (!control) return tl::unexpected(control.error());
   control_ = std::make_unique<ControlServer>(*loop_, std::move(*control),
                                              [this](const Caller& caller, const wire::Frame& frame, Responder reply) {
-                                               dispatch(*ports_, caller, frame, std::move(reply));
+                                               dispatch(*ports_, caller, frame, reply);
                                              });
 
   auto inbox = Inbox::open(

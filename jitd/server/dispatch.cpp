@@ -26,7 +26,7 @@ void dispatch(const VerbPorts& ports, const Caller& caller, const wire::Frame& f
     default:
       return reply.result(wire::Status::refused, "only root may ask for this");
   }
-  handler(ports, caller, frame, std::move(reply));
+  handler(ports, caller, frame, reply);
 }
 
 }  // namespace jit

@@ -11,7 +11,7 @@
 
 namespace jit {
 
-inline constexpr std::size_t kMaxHelperMessage = 128 * 1024;
+inline constexpr std::size_t kMaxHelperMessage = std::size_t{128} * 1024;
 
 enum class Ask : std::uint32_t { account_of_uid = 1, account_of_name, readback, standing_rule };
 

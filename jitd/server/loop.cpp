@@ -49,11 +49,8 @@ void Loop::run_guarded(Source::State& state, std::uint32_t events) noexcept {
   const auto keep = state.shared_from_this();  // the callback may drop its own source
   try {
     state.then(events);
-  } catch (const std::exception& e) {
-    state.loop->failure_ = e.what();
-    state.loop->stop(1);
   } catch (...) {
-    state.loop->failure_ = "unknown exception";
+    state.loop->failure_ = std::current_exception();
     state.loop->stop(1);
   }
 }
@@ -131,7 +128,13 @@ Source Loop::signal(int number, std::function<void()> then) {
 
 Result<int> Loop::run() {
   const int rc = sd_event_loop(event_.get());
-  if (!failure_.empty()) return fail(Errc::system, "the event loop stopped: " + failure_);
+  if (failure_) try {
+      std::rethrow_exception(failure_);
+    } catch (const std::exception& e) {
+      return fail(Errc::system, std::string("the event loop stopped: ") + e.what());
+    } catch (...) {
+      return fail(Errc::system, "the event loop stopped: unknown exception");
+    }
   if (rc < 0) return fail_errno(-rc, "the event loop stopped");
   return rc;
 }

@@ -78,7 +78,7 @@ class Loop {
     void operator()(sd_event* event) const noexcept { sd_event_unref(event); }
   };
   std::unique_ptr<sd_event, Unref> event_;
-  std::string failure_;
+  std::exception_ptr failure_;
 };
 
 }  // namespace jit

@@ -97,10 +97,11 @@ void on_health(const VerbPorts& ports, const Caller&, const wire::Frame&, Respon
                            {"clock", health.clock},
                            {"audit_sequence", std::to_string(health.audit_sequence)},
                            {"audit_head", health.audit_head}});
-  for (const auto& [name, value] : rows)
-    if (!value.empty())
-      (void)reply.item(
-          [&](wire::Writer& row) { row.text(Tag::name, name).text(Tag::value, clipped(shown(value), 4096)); });
+  for (const auto& row : rows)
+    if (!row.second.empty())
+      (void)reply.item([&](wire::Writer& frame) {
+        frame.text(Tag::name, row.first).text(Tag::value, clipped(shown(row.second), 4096));
+      });
 
   std::vector<std::string> warnings = health.warnings;  // the host's too
   for (auto& warning : ports.warnings()) warnings.push_back(std::move(warning));

@@ -42,8 +42,9 @@ TEST_CASE("deadlines that never come arm nothing that the kernel refuses", "[ser
   (*due)->set(Instant{std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::uint64_t>::max()});
   (*due)->set(
       Instant{std::numeric_limits<std::int64_t>::max() / 1000, std::numeric_limits<std::uint64_t>::max() / 1000});
-  // A loop that was handed a time it cannot arm ends with an error: it has to run until it is stopped. (Whether a time
-  // near the end of 64 bits becomes one that timerfd_settime refuses hangs on sd-event's perturbation by the boot id.)
+  // A loop that was handed a time it cannot arm ends with an error: it has to run until it is stopped. (Whether a
+  // time near the end of 64 bits becomes one that timerfd_settime refuses hangs on sd-event's perturbation by the
+  // boot id.)
   auto stop = (*loop)->timer(CLOCK_BOOTTIME, [&loop] { (*loop)->stop(7); });
   stop.arm(Loop::now_usec(CLOCK_BOOTTIME) + 50000);
   const auto ended = (*loop)->run();

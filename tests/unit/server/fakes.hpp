@@ -247,7 +247,7 @@ class Bench {
     server = std::make_unique<ControlServer>(
         *loop, std::move(*listener),
         [this](const Caller& caller, const wire::Frame& frame, Responder reply) {
-          dispatch(*ports, caller, frame, std::move(reply));
+          dispatch(*ports, caller, frame, reply);
         },
         limits,
         [this](int) -> Result<Peer> {
