@@ -75,9 +75,9 @@ enum class SudoDialect : std::uint8_t { classic, sudo_rs, both };
 //   sudo_rs: no NOTAFTER; a recorded rule, or a command that sudo-rs would match otherwise, is an error (not given)
 //   both:    without NOTAFTER; but recorded rules, and those that sudo-rs would match otherwise, with it: sudo-rs
 //   drops them
-// Tags are written out both ways (PASSWD:/NOPASSWD:, NOSETENV:) so that nothing is inherited. sudo-rs up to 0.2.5
-// reads a last "*" literally and then allows less than meant, never more. Errors: nothing to write, a command that
-// parse_command would not have read, an id of nobody, or what sudo-rs cannot do.
+// Tags are written out both ways (PASSWD:/NOPASSWD:, NOSETENV:) so that nothing is inherited. "..." behind fixed
+// arguments is among what sudo-rs would match otherwise: up to 0.2.5 it reads the "*" literally. Errors: nothing to
+// write, a command that parse_command would not have read, an id of nobody, or what sudo-rs cannot do.
 [[nodiscard]] Result<std::string> to_sudoers(const Effects& effects, std::uint32_t uid, SudoDialect dialect,
                                              WallTime not_after, std::string_view grant_id);
 
