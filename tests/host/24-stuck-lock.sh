@@ -4,7 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 up lock
 # What such a passwd looks like to us: the real uid is the user's, the lock a classic one, the process stopped.
-hold='use Fcntl; open(F, "+>>", "/etc/.pwd.lock") or die; fcntl(F, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0)) or die; $< = getpwnam("bob"); kill "STOP", $$; sleep 1000'
+hold='use Fcntl; open(F, "+>>", "/etc/.pwd.lock") or die; $lock = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $lock) or die; $< = getpwnam("bob"); kill "STOP", $$; sleep 1000'
 hold_lock() {
   lab run "$host" perl -e "$hold" </dev/null >/dev/null 2>&1 &
   within_time 5 root sh -c 'grep -q "POSIX.*WRITE" /proc/locks && pgrep -x perl >/dev/null && ps -o stat= -C perl | grep -q T'
