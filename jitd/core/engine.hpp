@@ -1,5 +1,5 @@
-// The engine: documents and wishes in, grants with their lives, effects out. Single-threaded, on the loop; every entry
-// point takes what the peer or the clock says and nothing else. Answers may come later, through the callback.
+// The engine: documents and wishes in, grants with their lives, effects out. Single-threaded, on the loop; every
+// entry point takes what the peer or the clock says and nothing else. Answers may come later, through the callback.
 #pragma once
 
 #include <cstdint>
@@ -53,10 +53,10 @@ struct GrantView {
 struct RoleView {
   std::string name, description;
   Seconds limit{0};
-  std::string rule;       // "approved by itself", "needs dba-leads (1)", "denied: ..."
+  std::string rule;  // "approved by itself", "needs dba-leads (1)", "denied: ..."
   std::vector<std::string> groups, opens, commands;
   bool eligible = false;
-  std::string grant;      // id of the caller's active grant of it
+  std::string grant;  // id of the caller's active grant of it
   bool terminate_on_end = true;
 };
 
@@ -78,19 +78,21 @@ class Engine {
     Effector& effector;
     Questions& questions;
     std::function<void(JournalLine)> journal;
-    std::function<void()> wake;                   // something changed: re-arm timers, tell waiters
+    std::function<void()> wake;  // something changed: re-arm timers, tell waiters
     // What local files say: gids of groups, uids of run-as accounts, path checks (core/host_facts.hpp).
     class HostFacts& facts;
   };
 
-  // Loads the store and brings the host to the right state: take away all, then decide again every grant not marked ended.
+  // Loads the store and brings the host to the right state: take away all, then decide again every grant not marked
+  // ended.
   [[nodiscard]] static Result<std::unique_ptr<Engine>> start(Ports ports, std::shared_ptr<const HostView> host);
   virtual ~Engine() = default;
 
   // Anyone.
   virtual void request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) = 0;
   virtual void submit(const Caller* caller, std::string text, Reply<Outcome> reply) = 0;  // caller null: the inbox
-  virtual void release(const Caller& caller, const std::string& id_prefix, bool all, Reply<std::vector<Outcome>> reply) = 0;
+  virtual void release(const Caller& caller, const std::string& id_prefix, bool all,
+                       Reply<std::vector<Outcome>> reply) = 0;
   // Read-only. P8: "absent" and "forbidden" answer alike.
   virtual void roles(const Caller& caller, Reply<std::vector<RoleView>> reply) = 0;
   virtual void list(const Caller& caller, bool all, bool ended, Reply<std::vector<GrantView>> reply) = 0;
@@ -103,10 +105,11 @@ class Engine {
   [[nodiscard]] virtual Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) = 0;
 
   // Time and changes.
-  virtual void tick() = 0;                                       // ends what is due; pending that expired; the mark
+  virtual void tick() = 0;  // ends what is due; pending that expired; the mark
   [[nodiscard]] virtual std::optional<Instant> next_due() const = 0;  // earliest deadline on either clock
-  virtual void reload(std::shared_ptr<const HostView> host) = 0;  // policy, people, trust or config changed: decide again
-  virtual void accounts_changed() = 0;                            // /etc/passwd or /etc/group: names and uids still match?
+  virtual void reload(
+      std::shared_ptr<const HostView> host) = 0;  // policy, people, trust or config changed: decide again
+  virtual void accounts_changed() = 0;            // /etc/passwd or /etc/group: names and uids still match?
   virtual void reconcile() = 0;
 
   // Checks answered on their thread, reported in batches for the audit (P9): counts of equal ones.
@@ -119,7 +122,7 @@ class Engine {
   // For status, doctor and sd_notify.
   struct Health {
     std::size_t active = 0, pending = 0;
-    std::string clock;   // empty: fine; else what is wrong
+    std::string clock;  // empty: fine; else what is wrong
     std::vector<std::string> warnings;
     std::uint64_t audit_sequence = 0;
     std::string audit_head;

@@ -23,7 +23,7 @@ struct HostConfig {
   Seconds pending_life = std::chrono::hours(24);
   Seconds clock_tolerance = std::chrono::minutes(5);
   unsigned pending_per_user = 10;
-  unsigned requests_per_minute = 30;   // per uid
+  unsigned requests_per_minute = 30;  // per uid
   Seconds audit_retention = std::chrono::days(400);
 };
 [[nodiscard]] Result<HostConfig> parse_host_config(std::string_view text, const std::string& file);
@@ -39,24 +39,24 @@ struct Paths {
 // One consistent reading of it all. Immutable: a reload makes another.
 struct HostView {
   HostConfig config;
-  SigningKey* key = nullptr;       // lives as long as the daemon
-  std::string host_key;            // its fingerprint
+  SigningKey* key = nullptr;  // lives as long as the daemon
+  std::string host_key;       // its fingerprint
   Policy policy;
-  bool last_good = false;          // the files are bad: this is the policy that loaded last
-  std::string policy_error;        // why, with file, line and key
-  TrustSet trust;                  // approvers of this host; hosts holds its own key
+  bool last_good = false;    // the files are bad: this is the policy that loaded last
+  std::string policy_error;  // why, with file, line and key
+  TrustSet trust;            // approvers of this host; hosts holds its own key
   std::vector<std::string> warnings;
 };
 
-// The pinned host name: jitd.toml's `host`, else the one written to VAR/host at the first start (from the kernel's node
-// name, never asked of the network).
+// The pinned host name: jitd.toml's `host`, else the one written to VAR/host at the first start (from the kernel's
+// node name, never asked of the network).
 [[nodiscard]] Result<std::string> pinned_host(const HostConfig& config, const Paths& paths);
 
 // Reads the key, or makes it (0600, and .pub beside it) at the first start.
 [[nodiscard]] Result<std::shared_ptr<SigningKey>> host_key(const Paths& paths);
 
-// Loads config, trust and policy. A bad jitd.toml is an error on the first load and keeps `before` later; bad policy files give
-// the last good ones, kept whole in VAR/last-good; trust has no last-good.
+// Loads config, trust and policy. A bad jitd.toml is an error on the first load and keeps `before` later; bad policy
+// files give the last good ones, kept whole in VAR/last-good; trust has no last-good.
 [[nodiscard]] Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, std::shared_ptr<SigningKey> key,
                                                                 const HostView* before);
 

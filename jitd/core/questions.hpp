@@ -1,5 +1,6 @@
-// Questions whose answer may hang: name services and sudo itself. They are asked of the helper process with a deadline, never
-// by the loop, and answered later by a callback on the loop (server/helper.hpp; fakes answer at once).
+// Questions whose answer may hang: name services and sudo itself. They are asked of the helper process with a
+// deadline, never by the loop, and answered later by a callback on the loop (server/helper.hpp; fakes answer at
+// once).
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ class Questions {
   virtual void account(std::uint32_t uid, Answer<Account> then) = 0;
   virtual void account(const std::string& name, Answer<Account> then) = 0;
   // Is what stands in the drop-in what sudo gives? (effects/dropins.hpp, readback)
-  virtual void readback(const std::string& user, const Effects& effects, const std::string& grant_id, Answer<bool> then) = 0;
+  virtual void readback(const std::string& user, const Effects& effects, const std::string& grant_id,
+                        Answer<bool> then) = 0;
   // Has the user sudo rules besides ours? (opens = ["sudo"])
   virtual void standing_rule(const std::string& user, Answer<bool> then) = 0;
 };

@@ -15,7 +15,7 @@ ok "observe" root jitctl gate observe sshd
 ok "bob still gets in" can_ssh bob
 gives "the line stands first in account" '^account +required +pam_jit.so services=sshd mode=observe' root sh -c 'grep -m1 -E "^(account|@include)" /etc/pam.d/sshd'
 gives "and last in session" 'pam_jit.so' root tail -1 /etc/pam.d/sshd
-soon "it is noted whom it would have denied" 10 root sh -c 'jitctl gate list sshd 2>&1 | grep -q bob || jitctl gate list 2>&1 | grep -q bob || jitctl --json gate list | grep -q bob'
+soon "it is noted whom it would have denied" 20 root sh -c 'jitctl audit log | grep observe | grep -q bob'
 root systemctl stop jitd.service
 ok "with jitd stopped an observed gate lets in" can_ssh bob
 root systemctl start jitd.service

@@ -53,6 +53,7 @@ ok "given back" at alice "jitctl release $id"
 
 # Changed on the way.
 ok "asked once more" at alice "rm -f r.jit; jitctl request operator 30s -m again -o r.jit; test -s r.jit"
+id=$(at alice "jitctl --json status" | json_field id)
 carry "$site" /home/alice/r.jit "$desk" /tmp/x.jit
 host=$desk
 ok "one changed byte" at carol "sed 's/operator/operatos/' /tmp/x.jit >x.jit"
@@ -61,9 +62,9 @@ ok "other line endings" at carol "sed 's/\$/\r/' /tmp/x.jit >crlf.jit"
 gives "are named as such" 'ine endings' at carol "jitctl approve crlf.jit --yes -o ya.jit"
 
 # The script of a page, for approvers who have only ssh-keygen.
-if root test -x /usr/bin/jit-approve; then
-  root install -m 755 /usr/bin/jit-approve /tmp/jit-approve
-  ok "jit-approve signs" at carol "yes y | /tmp/jit-approve /tmp/x.jit .ssh/id_ed25519 >s.jit || { cat s.jit; false; }"
-else
-  flunk "jit-approve is in the package"
-fi
+refused "jit-approve signs nothing without a yes" at carol "jit-approve -k .ssh/id_ed25519 /tmp/x.jit </dev/null >n.jit"
+ok "with one it does" at carol "echo yes | jit-approve -k .ssh/id_ed25519 /tmp/x.jit >s.jit"
+carry "$desk" /home/carol/s.jit "$site" /tmp/s.jit
+host=$site
+ok "and the host takes it" at bob "jitctl import /tmp/s.jit"
+soon "the grant is active" 5 is_state "$id" active
