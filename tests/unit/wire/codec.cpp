@@ -118,7 +118,8 @@ TEST_CASE("only a whole, well-formed frame is taken", "[wire]") {
 TEST_CASE("a number is 8 bytes; an unknown tag is anything", "[wire]") {
   CHECK_FALSE(parse(frame_of({{Tag::duration, "1234567"}})));
   CHECK(parse(frame_of({{Tag::duration, "12345678"}})));
-  const auto unknown = parse(frame_of({{static_cast<Tag>(60000), "later"}, {Tag::role, "dba"}}));
+  const std::string bytes = frame_of({{static_cast<Tag>(60000), "later"}, {Tag::role, "dba"}});
+  const auto unknown = parse(bytes);
   REQUIRE(unknown);
   CHECK(unknown->text(Tag::role) == "dba");
   CHECK_FALSE(unknown->text(static_cast<Tag>(60000)));
