@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::uint64_t kBusyRetryMs = 50;  // a lock is held: /etc/.pwd.lock by passwd(1), say
 constexpr std::uint64_t kBusyGiveUpMs = 5000;
+constexpr std::uint64_t kInForceSoonMs = 20;
+constexpr std::size_t kSaveAt = 1000;
 constexpr std::uint64_t kUnavailableRetryMs = 5000;  // name services do not answer
 
 std::string reasons_of(const Decision& decision, const std::vector<std::string>& refused) {
@@ -177,7 +179,7 @@ void EngineImpl::commit_activation(const LifePtr& life, const Account& account, 
     audit_.note(std::move(event));
     life->record = std::move(next);
     touch(life);
-    save_or_queue();
+    if (audit_.waiting() >= kSaveAt) save_or_queue();
   } else {
     const Write write = [next](Store& store) { return store.put(next); };
     unsaved_.erase(next.digest);  // it is in `write`, newer
@@ -209,8 +211,8 @@ void EngineImpl::give(const LifePtr& life) {
     life->step = Life::Step::giving;
   }
   if (Result<void> done = ports_.effector.give(entitlement); !done) return failed(done.error());
+  life->step = Life::Step::proving;
   if (entitlement.effects.sudo.empty()) return activated(life);
-  life->step = Life::Step::reading_back;
   ports_.questions.readback(life->record.user, entitlement.effects, life->record.id,
                             later<bool>([this, life, attempt = life->attempt](const Result<bool>& right) {
                               if (life->attempt != attempt) return;
@@ -224,25 +226,44 @@ void EngineImpl::give(const LifePtr& life) {
 }
 
 void EngineImpl::activated(const LifePtr& life) {
-  GrantRecord& record = life->record;
-  life->step = Life::Step::idle;
-  record.state = GrantState::active;
-  if (Result<void> done = ports_.effector.publish(entitlements(false)); !done) {
-    record.state = GrantState::activating;
-    return end(life, "failed", "the board could not be written: " + done.error().message);
-  }
-  const std::string until = format_utc(WallTime(Seconds(record.not_after)));
-  record.why = "active until " + until;
-  touch(life);
-  save_or_queue();
-  std::vector<std::string> consents;
-  for (const PersonRef& person : record.consents) consents.push_back(person.name);
-  journal(5,
-          record.user + " has " + record.role + " until " + until +
-              (consents.empty() ? " by " + record.rule : ", approved by " + joined(consents)) + ": " + record.reason,
-          life.get(), "activate", {{"JIT_NOT_AFTER", until}});
+  proven_.push_back(life);
+  const bool alone = !life->resumed;
+  resumed(*life);
+  if (alone || resuming_ == 0) return come_into_force();
+  // One board and one transaction for the many that come back together, and not one for each.
+  if (in_force_boot_ms_ == 0) in_force_boot_ms_ = now().boot_ms + kInForceSoonMs;
   changed();
-  settle(*life);
+}
+
+void EngineImpl::come_into_force() {
+  in_force_boot_ms_ = 0;
+  std::vector<LifePtr> lives = std::exchange(proven_, {});
+  std::erase_if(lives, [](const LifePtr& life) { return life->record.state != GrantState::activating; });
+  if (lives.empty()) return;
+  for (const LifePtr& life : lives) life->record.state = GrantState::active;
+  if (Result<void> done = ports_.effector.publish(entitlements(false)); !done) {
+    std::vector<Ending> endings;
+    for (const LifePtr& life : lives) {
+      life->record.state = GrantState::activating;
+      endings.push_back({life, "failed", "the board could not be written: " + done.error().message, {}});
+    }
+    return end(std::move(endings));
+  }
+  for (const LifePtr& life : lives) {
+    GrantRecord& record = life->record;
+    life->step = Life::Step::idle;
+    const std::string until = format_utc(WallTime(Seconds(record.not_after)));
+    record.why = "active until " + until;
+    touch(life);
+    std::vector<std::string> consents;
+    for (const PersonRef& person : record.consents) consents.push_back(person.name);
+    const std::string by = consents.empty() ? " by " + record.rule : ", approved by " + joined(consents);
+    journal(5, record.user + " has " + record.role + " until " + until + by + ": " + record.reason, life.get(),
+            "activate", {{"JIT_NOT_AFTER", until}});
+    settle(*life);
+  }
+  save_or_queue();
+  changed();
 }
 
 }  // namespace jit

@@ -21,6 +21,7 @@ void EngineImpl::end(std::vector<Ending> endings) {
     ++life.attempt;  // late answers find nobody
     life.step = Life::Step::idle;
     life.retry_boot_ms = 0;
+    resumed(life);
     if (!life.on_host) continue;
     Entitlement held = entitlement_of(life);
     orders.push_back({held.grant, held.user, held.uid, std::move(held.effects), ending.word});

@@ -126,6 +126,7 @@ void EngineImpl::tick() {
   }
   ticked_wall_ms_ = at.wall_ms;
   if (reconcile_boot_ms_ != 0 && at.boot_ms >= reconcile_boot_ms_) reconcile();
+  if (in_force_boot_ms_ != 0 && at.boot_ms >= in_force_boot_ms_) come_into_force();
   if (forget_boot_ms_ == 0 || at.boot_ms >= forget_boot_ms_) {
     forget_boot_ms_ = at.boot_ms + kForgetEveryMs;
     // By the mark, not by the wall clock: a clock that says 2106 must not make us forget what refuses a replay.
@@ -171,6 +172,7 @@ std::optional<Instant> EngineImpl::next_due() const {
   }
   at_boot(save_retry_boot_ms_);
   at_boot(reconcile_boot_ms_);
+  at_boot(in_force_boot_ms_);
   if (const std::optional<std::uint64_t> agreement = guard_.agreement_at_boot_ms()) at_boot(*agreement);
   if (due.wall_ms == never_wall && due.boot_ms == never_boot) return std::nullopt;
   return due;

@@ -164,7 +164,8 @@ class EngineImpl final : public Engine {
   void with_decision(const LifePtr& life, const Account& account, const Judged& judged);
   void commit_activation(const LifePtr& life, const Account& account, const Judged& judged, const Effects& effects);
   void give(const LifePtr& life);
-  void activated(const LifePtr& life);
+  void activated(const LifePtr& life);  // given, and proven where sudo is asked
+  void come_into_force();               // those that are: on the board, and told
   void keep_pending(const LifePtr& life, std::string why, std::uint64_t retry_in_ms = 0);
   void settle(Life& life);  // tells the waiters
   [[nodiscard]] Entitlement entitlement_of(const Life& life) const;
@@ -196,7 +197,9 @@ class EngineImpl final : public Engine {
   void touch(const LifePtr& life) { unsaved_[life->record.digest] = life; }
 
   // recovery.cpp
-  void resume(const LifePtr& life, const std::map<std::string, EndRecord>& ends, Instant at);
+  // What remains of a grant, as it is to be decided again; false: nothing, it has ended.
+  [[nodiscard]] bool resumable(const LifePtr& life, const std::map<std::string, EndRecord>& ends, Instant at);
+  void resumed(Life& life);  // it is in force again, or over
 
   // views.cpp
   struct Viewer {
@@ -229,6 +232,9 @@ class EngineImpl final : public Engine {
   std::string save_problem_;              // empty: the last save went well
   std::uint64_t save_retry_boot_ms_ = 0;  // 0: nothing waits
   std::uint64_t reconcile_boot_ms_ = 0;   // 0: nothing failed
+  std::vector<LifePtr> proven_;           // given, and not on the board yet
+  std::uint64_t in_force_boot_ms_ = 0;    // when they come there; 0: nothing waits
+  std::size_t resuming_ = 0;              // grants that recovery still decides again
   std::uint64_t forget_boot_ms_ = 0;
   std::int64_t saved_mark_ms_ = 0;
   std::int64_t ticked_wall_ms_ = 0;

@@ -36,7 +36,8 @@ struct Life {
   // An activation is a chain of questions and steps. Each answer carries the attempt that it belongs to; whatever
   // ends or restarts the life takes the next number, and late answers fall on the floor.
   std::uint64_t attempt = 0;
-  enum class Step : std::uint8_t { idle, asking, preparing, giving, reading_back } step = Step::idle;
+  enum class Step : std::uint8_t { idle, asking, preparing, giving, proving } step = Step::idle;
+  bool resuming = false;            // counted among those that recovery waits for
   bool resumed = false;             // recovery: decided again, for what remains
   std::uint64_t retry_boot_ms = 0;  // tries again then; 0: nothing to try
   std::uint64_t give_up_boot_ms = 0;

@@ -58,9 +58,11 @@ Result<void> EngineImpl::recover() {
       life->resumed = life->on_host = true;
       end(life, "clock", "what ended before the last stop could not be read");
     } else {
-      resume(life, ends, at);
+      life->resuming = resumable(life, ends, at);
+      if (life->resuming) ++resuming_;
     }
   }
+  for (const LifePtr& life : lives_where([](const Life& one) { return one.resuming; })) try_activate(life);
   // Those that were decided but not begun.
   for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
     if (life->record.direct && !life->direct) {
@@ -73,20 +75,24 @@ Result<void> EngineImpl::recover() {
   return {};
 }
 
-void EngineImpl::resume(const LifePtr& life, const std::map<std::string, EndRecord>& ends, Instant at) {
+bool EngineImpl::resumable(const LifePtr& life, const std::map<std::string, EndRecord>& ends, Instant at) {
   GrantRecord& record = life->record;
+  const auto over = [&](const std::string& word, const std::string& why) {
+    end(life, word, why);
+    return false;
+  };
   const auto marked = ends.find(record.id);
   const bool begun = marked != ends.end();
   life->resumed = begun || record.state == GrantState::active;
   life->on_host = true;
   if (begun && !marked->second.active)
-    return end(life, marked->second.reason, "ended before the last stop: " + marked->second.reason);
+    return over(marked->second.reason, "ended before the last stop: " + marked->second.reason);
   if (!begun && record.state == GrantState::active) {
-    return end(life, "removed", "nothing on disk says that it was still in force at the last stop");
+    return over("removed", "nothing on disk says that it was still in force at the last stop");
   }
   // What remains: the least of what was stored and of not_after - max(now, mark).
   const bool same_boot = record.boot_id == ports_.clock.boot_id();
-  if (!same_boot && guard_.behind()) return end(life, "clock", guard_.problem());
+  if (!same_boot && guard_.behind()) return over("clock", guard_.problem());
   std::int64_t not_after = record.not_after;
   if (begun) not_after = std::min(not_after, marked->second.not_after);
   std::int64_t remaining = not_after * 1000 - std::max(at.wall_ms, guard_.mark_ms());
@@ -100,13 +106,18 @@ void EngineImpl::resume(const LifePtr& life, const std::map<std::string, EndReco
     stored = std::min(stored, static_cast<std::int64_t>(deadline) - static_cast<std::int64_t>(last_mark_->boot_ms));
   }
   remaining = std::min(remaining, stored);
-  if (remaining <= 0) return end(life, "expired", "expired");
+  if (remaining <= 0) return over("expired", "expired");
   record.state = GrantState::activating;
   record.boot_id = ports_.clock.boot_id();
   record.boot_deadline_ms = at.boot_ms + static_cast<std::uint64_t>(remaining);
   record.not_after = std::min(not_after, (at.wall_ms + remaining + 999) / 1000);
   life->resumed = true;
-  try_activate(life);
+  return true;
+}
+
+void EngineImpl::resumed(Life& life) {
+  if (!std::exchange(life.resuming, false)) return;
+  --resuming_;
 }
 
 }  // namespace jit

@@ -1,4 +1,6 @@
 // P4: killed at any call that leaves the engine, before or after it, the next start makes the host right.
+#include <algorithm>
+
 #include "tests/unit/catch.hpp"
 #include "tests/unit/core/engine_world.hpp"
 
@@ -152,4 +154,34 @@ TEST_CASE("P4: recovery decides again: locks, revocations, people and policy of 
   world.restart();
   CHECK(world.host.nothing_held());
   CHECK(world.state(granted.id) == GrantState::ended);
+}
+
+TEST_CASE("many grants that come back after a start share one board", "[core][engine]") {
+  World world;
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    const std::string name = "u" + std::to_string(i);
+    world.questions.accounts[name] = {name, 3000 + i, 100, {"users", "dba"}};
+    world.active(3000 + i, "dba");
+  }
+  world.questions.late = true;
+  world.stop();
+  world.host.calls.clear();
+  world.start();
+  CHECK(world.host.board.empty());
+  SECTION("all answered") {
+    world.questions.answer_all();
+  }
+  SECTION("one never is: the others do not wait for it") {
+    world.questions.waiting.pop_front();
+    world.questions.answer_all();
+    CHECK(world.host.board.empty());
+    world.clock.pass(20);
+    world.engine->tick();
+    CHECK(world.host.board.size() == 49);
+    CHECK(std::count(world.host.calls.begin(), world.host.calls.end(), "publish") == 2);
+    return;
+  }
+  CHECK(world.host.board.size() == 50);
+  CHECK(world.inconsistency().empty());
+  CHECK(std::count(world.host.calls.begin(), world.host.calls.end(), "publish") == 2);  // none at the start, then all
 }
