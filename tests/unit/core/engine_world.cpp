@@ -531,17 +531,19 @@ std::vector<ChainEntry> World::audit(const std::string& event) {
 }
 
 std::string World::inconsistency() {
-  std::map<std::string, GrantRecord> in_force;
+  std::map<std::string, GrantRecord> in_force, on_the_way;
   std::vector<GrantView> views;
   engine->list({0, std::nullopt, 1}, true, false,
                [&](Result<std::vector<GrantView>> got) { views = std::move(*got); });
   for (const GrantView& one : views) {
     if (one.record.state == GrantState::active) in_force[one.record.id] = one.record;
+    if (one.record.state == GrantState::activating) on_the_way[one.record.id] = one.record;
   }
   for (const auto& [grant, entitlement] : host.given) {
-    const auto known = in_force.find(grant);
-    if (known == in_force.end()) return grant + " is held, and no grant in force says so";
-    if (to_text(entitlement.effects) != known->second.effects) return grant + " holds something else";
+    // What is on the way has been given already, and is in force once it is proven and on the board.
+    const auto& known = on_the_way.contains(grant) ? on_the_way : in_force;
+    if (!known.contains(grant)) return grant + " is held, and no grant in force says so";
+    if (to_text(entitlement.effects) != known.at(grant).effects) return grant + " holds something else";
     if (clock.at.wall_ms >= entitlement.not_after * 1000) return grant + " is held past its end by the wall clock";
     if (clock.at.boot_ms >= entitlement.boot_deadline_ms) return grant + " is held past its end by the boot clock";
   }
