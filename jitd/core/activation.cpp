@@ -184,8 +184,8 @@ void EngineImpl::commit_activation(const LifePtr& life, const Account& account, 
     const Write write = [next](Store& store) { return store.put(next); };
     unsaved_.erase(next.digest);  // it is in `write`, newer
     if (Result<void> saved = save_or_drop({write}, {std::move(event)}); !saved) {
-      return end(life, "failed",
-                 "no durable record of it could be made, so it is not given: " + saved.error().message);
+      return keep_pending(life, "no durable record of it can be made, so it is not given: " + saved.error().message,
+                          kUnavailableRetryMs);
     }
     life->record = std::move(next);
   }

@@ -51,6 +51,22 @@ TEST_CASE("P1: nobody approves their own request, through no account, key or per
     world.reload();
     CHECK(says(world.refused(world.review(asked.id, "carol")), "nobody reviews their own request"));
   }
+  SECTION("through the mapping, after the review was taken in") {
+    const Outcome asked = world.asked(kDeploy, "both");
+    world.submitted(world.review(asked.id, "carol"));
+    world.policy_text.insert(world.policy_text.find("\"carol-adm\"]"), "\"deploy\", ");
+    world.reload();
+    CHECK(world.submitted(world.review(asked.id, "erin")).state == GrantState::pending);
+    CHECK(world.submitted(world.review(asked.id, "dave")).state == GrantState::active);
+    return;
+  }
+  SECTION("in the company of others: one file, two signatures, one that counts") {
+    const std::optional<Result<Outcome>> answer = world.ask(kDeploy, "both", std::nullopt, "why", kCarol);
+    REQUIRE((answer && *answer));
+    const Review review = world.review_of((*answer)->id);
+    CHECK(world.submitted(world.sign(review, {"carol", "erin"})).state == GrantState::pending);
+    CHECK(world.host.nothing_held());
+  }
   SECTION("through a direct grant for oneself") {
     CHECK(says(world.refused(world.sign(world.grant_of("carol-adm", "dba"), {"carol"})), "nobody reviews"));
     CHECK(world.host.nothing_held());

@@ -41,6 +41,26 @@ TEST_CASE("P9: no durable record, no activation", "[core][engine]") {
   world.audit();  // whole
 }
 
+TEST_CASE("P9: the disk fills between the review and the activation: it waits for the record", "[core][engine]") {
+  World world;
+  const Outcome asked = world.asked(kAlice, "dba");
+  world.questions.late = true;
+  CHECK_FALSE(world.submit(world.review(asked.id, "carol")));
+  world.full_disk = true;
+  world.questions.answer_all();
+  CHECK(world.state(asked.id) == GrantState::pending);
+  CHECK(says(world.record(asked.id).why, "no durable record"));
+  CHECK(world.host.nothing_held());
+  CHECK(world.host.disk.empty());
+  world.questions.late = false;
+  world.pass(20);
+  CHECK(world.host.nothing_held());
+  world.full_disk = false;
+  world.pass(6);
+  CHECK(world.state(asked.id) == GrantState::active);
+  CHECK(world.audit("activate").size() == 1);
+}
+
 TEST_CASE("P6, P9: ends, denials, revocations and locks never wait for the database", "[core][engine]") {
   World world;
   const Outcome alice = world.active(kAlice, "dba");
