@@ -28,6 +28,12 @@ else()
   target_compile_options(jit_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
 endif()
 
+# Tests are compiled as fast as the compiler can, the product that they call as it ships. (-Wno-cpp: FORTIFY, which the build
+# type asks for, says that it does nothing without optimisation.)
+add_library(jit_test_flags INTERFACE)
+target_link_libraries(jit_test_flags INTERFACE jit_flags)
+target_compile_options(jit_test_flags INTERFACE -O0 -g1 -Wno-cpp)
+
 # jit_library(NAME SOURCES... [LINK libs...]): a static library of one part.
 function(jit_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})

@@ -107,7 +107,8 @@ Result<std::uint64_t> session_started_ms(const Context& context) {
   const auto ours = proc_number(context, "self", "sessionid");
   if (!ours || *ours == kUnset) {
     const auto leader = ::getsid(0);
-    auto started = leader > 0 ? started_ms(leader) : Result<std::uint64_t>(fail(Errc::refused, ""));
+    auto started =
+        leader > 0 ? started_ms(leader, context.places.proc) : Result<std::uint64_t>(fail(Errc::refused, ""));
     if (!started)
       return fail(Errc::refused, "this is no login session; open one through the gate, and confirm there");
     return started;
@@ -120,7 +121,7 @@ Result<std::uint64_t> session_started_ms(const Context& context) {
   for (const auto& name : *names) {
     const auto pid = parse_number(name, 1U << 22);
     if (!pid || proc_number(context, name, "sessionid") != ours) continue;
-    const auto started = started_ms(static_cast<pid_t>(*pid));
+    const auto started = started_ms(static_cast<pid_t>(*pid), context.places.proc);
     if (started) oldest = std::min(oldest.value_or(*started), *started);
   }
   if (!oldest) return fail(Errc::system, "the beginning of this login session cannot be told");

@@ -255,11 +255,10 @@ void EngineImpl::come_into_force() {
     const std::string until = format_utc(WallTime(Seconds(record.not_after)));
     record.why = "active until " + until;
     touch(life);
-    std::vector<std::string> consents;
-    for (const PersonRef& person : record.consents) consents.push_back(person.name);
-    const std::string by = consents.empty() ? " by " + record.rule : ", approved by " + joined(consents);
-    journal(5, record.user + " has " + record.role + " until " + until + by + ": " + record.reason, life.get(),
-            "activate", {{"JIT_NOT_AFTER", until}});
+    std::string said = record.user + " has " + record.role + " until " + until;
+    said += record.consents.empty() ? " by " + record.rule : ", approved by " + names_of(record.consents);
+    said += ": " + record.reason;
+    journal(5, said, life.get(), "activate", {{"JIT_NOT_AFTER", until}});
     settle(*life);
   }
   save_or_queue();

@@ -129,11 +129,10 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
   if (fresh && record.asked > decision.duration) {
     return refuse(decision.rule + " gives this role for at most " + format_duration(decision.duration));
   }
-  std::vector<std::string> names;
-  for (const PersonRef& person : judged.consents) names.push_back(shown(person.name, 256));
+  const std::string by = names_of(judged.consents);
   record.why = judged.waiting_for.empty() ? "" : "waiting for " + joined(judged.waiting_for);
   Fields fields = handed_in;
-  fields.emplace("signed_by", joined(names));
+  fields.emplace("signed_by", by);
   fields.emplace("reason", record.reason);
   fields.emplace("duration", format_duration(record.asked));
   fields.emplace("document", digest_text(record.digest));
@@ -145,8 +144,7 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
     return reply(within("the grant could not be stored, so it does not stand", saved.error()));
   }
   lives_[record.digest] = life;
-  journal(6, "a grant of " + record.role + " to " + record.user + " came in, signed by " + joined(names), life.get(),
-          "grant");
+  journal(6, "a grant of " + record.role + " to " + record.user + " came in, signed by " + by, life.get(), "grant");
   changed();
   life->waiters.push_back([reply](const Result<Outcome>& outcome) { reply(outcome); });
   try_activate(life);

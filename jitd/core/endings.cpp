@@ -104,6 +104,7 @@ void EngineImpl::release(const Caller& caller, const std::string& id_prefix, boo
     }
     end(std::move(endings));
     std::vector<Outcome> outcomes;
+    outcomes.reserve(chosen.size());
     for (const LifePtr& life : chosen) outcomes.push_back(outcome_of(*life));
     answer<std::vector<Outcome>>(reply, std::move(outcomes));
   });

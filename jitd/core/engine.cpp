@@ -10,8 +10,8 @@
 namespace jit {
 namespace {
 
-constexpr std::int64_t kMarkWhenActiveMs = 60 * 1000;
-constexpr std::int64_t kMarkWhenIdleMs = 10 * 60 * 1000;
+constexpr std::int64_t kMarkWhenActiveMs = 60LL * 1000;
+constexpr std::int64_t kMarkWhenIdleMs = 10LL * 60 * 1000;
 constexpr std::uint64_t kForgetEveryMs = 24ULL * 60 * 60 * 1000;
 
 }  // namespace
@@ -61,7 +61,8 @@ Instant EngineImpl::now() {
   return at;
 }
 
-void EngineImpl::journal(int priority, std::string message, const Life* life, const std::string& event, Fields more) {
+void EngineImpl::journal(int priority, const std::string& message, const Life* life, const std::string& event,
+                         const Fields& more) {
   if (!ports_.journal) return;
   JournalLine line;
   line.priority = priority;
@@ -74,6 +75,13 @@ void EngineImpl::journal(int priority, std::string message, const Life* life, co
   }
   for (const auto& [name, value] : more) line.fields.emplace_back(name, shown(value));
   ports_.journal(std::move(line));
+}
+
+std::string EngineImpl::names_of(const std::vector<PersonRef>& persons) {
+  std::vector<std::string> names;
+  names.reserve(persons.size());
+  for (const PersonRef& person : persons) names.push_back(shown(person.name, 256));
+  return joined(names);
 }
 
 Outcome EngineImpl::outcome_of(const Life& life) const {

@@ -83,7 +83,9 @@ class EngineImpl final : public Engine {
   [[nodiscard]] std::int64_t wall() { return now().wall_ms / 1000; }
   [[nodiscard]] WallTime wall_time() { return now().wall(); }
   void changed() { wake_ = true; }
-  void journal(int priority, std::string message, const Life* life, const std::string& event, Fields more = {});
+  void journal(int priority, const std::string& message, const Life* life, const std::string& event,
+               const Fields& more = {});
+  [[nodiscard]] static std::string names_of(const std::vector<PersonRef>& persons);  // "carol and dave"
   [[nodiscard]] Outcome outcome_of(const Life& life) const;
   [[nodiscard]] std::vector<LifePtr> lives_where(bool (*wanted)(const Life&)) const;
   [[nodiscard]] std::vector<Entitlement> entitlements(bool activating_too) const;
@@ -95,7 +97,7 @@ class EngineImpl final : public Engine {
     Account account;
     std::optional<Account> login;
   };
-  void who_asks(const Caller& caller, Reply<Behind> then);
+  void who_asks(const Caller& caller, const Reply<Behind>& then);
   void request_by(const Behind& behind, const WishInput& wish, const Reply<Outcome>& reply);
   [[nodiscard]] Result<void> within_rate(std::uint32_t uid);
   [[nodiscard]] Result<LifePtr> make_request(const Behind& behind, const WishInput& wish, const Role& role,
@@ -189,7 +191,7 @@ class EngineImpl final : public Engine {
   void note(const std::string& event, Fields fields);
   void note(const std::string& event, const Life& life, Fields fields = {});
   // Durable now, or not at all: the events are withdrawn and the writes forgotten.
-  [[nodiscard]] Result<void> save_or_drop(std::vector<Write> writes, std::vector<AuditEvent> events);
+  [[nodiscard]] Result<void> save_or_drop(std::vector<Write> writes, const std::vector<AuditEvent>& events);
   // Durable now or as soon as the database takes it.
   void save_or_queue(std::vector<Write> writes = {});
   [[nodiscard]] Result<void> save();

@@ -12,12 +12,6 @@ bool holds(const LockRecord& lock, std::int64_t at) {
   return !lock.lifted && (lock.until == 0 || lock.until > at);
 }
 
-std::string names_of(const std::vector<PersonRef>& persons) {
-  std::vector<std::string> names;
-  for (const PersonRef& person : persons) names.push_back(shown(person.name, 256));
-  return joined(names);
-}
-
 }  // namespace
 
 Locks EngineImpl::locks_now() const {

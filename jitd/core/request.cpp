@@ -11,7 +11,7 @@ namespace jit {
 namespace {
 
 constexpr std::size_t kMaxTicket = 128;
-constexpr std::uint64_t kMinuteMs = 60 * 1000;
+constexpr std::uint64_t kMinuteMs = 60ULL * 1000;
 
 // Absent and forbidden answer alike (P8).
 Error no_such_role(const std::string& role) {
@@ -63,7 +63,7 @@ Result<void> EngineImpl::within_rate(std::uint32_t uid) {
   return {};
 }
 
-void EngineImpl::who_asks(const Caller& caller, Reply<Behind> then) {
+void EngineImpl::who_asks(const Caller& caller, const Reply<Behind>& then) {
   const auto unknown = [](std::uint32_t uid, const Error& error) {
     return Error{error.code == Errc::not_found ? Errc::refused : error.code,
                  "the account of uid " + std::to_string(uid) + ": " + error.message, 0};

@@ -40,9 +40,7 @@ void EngineImpl::on_review(const Caller* caller, const Verified& verified, const
       why = "its signer does not approve role " + record.role;
     return refuse(Errc::refused, "this review does not count: " + why);
   }
-  std::vector<std::string> names;
-  for (const PersonRef& person : persons) names.push_back(shown(person.name, 256));
-  const std::string by = joined(names);
+  const std::string by = names_of(persons);
 
   if (life->in_force()) {
     if (review.approve) return reply(outcome_of(*life));

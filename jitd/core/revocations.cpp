@@ -80,9 +80,7 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
       record.roles.push_back(name);
     }
   }
-  std::vector<std::string> names;
-  for (const PersonRef& person : persons) names.push_back(shown(person.name, 256));
-  record.by = joined(names);
+  record.by = names_of(persons);
   if (!record.revoker && record.roles.empty()) {
     return refuse(record.by + " approves no role here and is no revoker, so this revocation does not count");
   }

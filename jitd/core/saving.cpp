@@ -75,7 +75,7 @@ Result<void> EngineImpl::save() {
   return {};
 }
 
-Result<void> EngineImpl::save_or_drop(std::vector<Write> writes, std::vector<AuditEvent> events) {
+Result<void> EngineImpl::save_or_drop(std::vector<Write> writes, const std::vector<AuditEvent>& events) {
   if (audit_.waiting() + events.size() > AuditLog::kMaxWaiting) {
     if (Result<void> done = save(); !done) return done;
   }

@@ -77,6 +77,7 @@ Result<EngineImpl::LifePtr> EngineImpl::find_visible(const Viewer& viewer, const
   }
   if (found.size() > 1) {
     std::vector<std::string> ids;
+    ids.reserve(found.size());
     for (const LifePtr& life : found) ids.push_back(life->record.id);
     return fail(Errc::invalid, *prefix + " is the start of " + joined(ids) + "; give more of it");
   }

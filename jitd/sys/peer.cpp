@@ -95,8 +95,8 @@ Result<uid_t> server_uid(int socket) {
   return peer->uid;
 }
 
-Result<std::uint64_t> started_ms(pid_t pid) {
-  const std::string path = proc_file(pid, "stat");
+Result<std::uint64_t> started_ms(pid_t pid, const std::string& proc) {
+  const std::string path = proc + "/" + std::to_string(pid) + "/stat";
   auto text = read_file(path, 4096);
   if (!text) return tl::unexpected(text.error());
   const auto name_end = text->rfind(')');

@@ -29,6 +29,6 @@ struct Peer {
 
 // Boot-time clock (ms) at which a process started, from /proc/PID/stat field 22, read behind the last ')'
 // (CVE-2017-1000367).
-[[nodiscard]] Result<std::uint64_t> started_ms(pid_t pid);
+[[nodiscard]] Result<std::uint64_t> started_ms(pid_t pid, const std::string& proc = "/proc");
 
 }  // namespace jit

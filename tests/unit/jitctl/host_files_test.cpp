@@ -294,16 +294,26 @@ TEST_CASE("confirming a gate", "[jitctl]") {
   f.put("etc/pam.d/other", stack);
   REQUIRE(set_gate(f.root + "/etc/pam.d", "login", GateMode::enforce, {}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::failed);  // nothing waits
-  // This very process began long before a change that is yet to come.
+  // The audit session that we are in has two processes, the older of them from 50 s after boot; a third is of
+  // another.
+  const auto process = [&](const std::string& pid, const std::string& session, const std::string& ticks) {
+    std::filesystem::create_directories(f.root + "/proc/" + pid);
+    f.put("proc/" + pid + "/sessionid", session);
+    f.put("proc/" + pid + "/stat", pid + " (a) b) S 1 1 1 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 " + ticks + " 0 0\n");
+  };
+  process("self", "7", "0");
+  process("300", "7", "9000");
+  process("200", "7", "5000");
+  process("100", "6", "1000");
+  // A change at the moment at which the session began, or after it: not through the gate as it is now.
   const std::string boot(36, 'b');
   std::string boot_id = Fixture::get("/proc/sys/kernel/random/boot_id").substr(0, 36);
-  REQUIRE(remember(f.context, "login", {boot_id, UINT64_MAX / 2}).has_value());
+  REQUIRE(remember(f.context, "login", {boot_id, 50000}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::refused);
   CHECK(f.err.str().find("before the change") != std::string::npos);
   CHECK(remembered(f.context, "login")->has_value());
-  // After a change at the beginning of time it is a new session; the timer cannot be stopped here, so it is not
-  // confirmed.
-  REQUIRE(remember(f.context, "login", {boot_id, 0}).has_value());
+  // Opened after the change it is a new session; the timer cannot be stopped here, so it is not confirmed.
+  REQUIRE(remember(f.context, "login", {boot_id, 49999}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::failed);
   // Another boot: its timers are gone with it.
   REQUIRE(remember(f.context, "login", {boot, UINT64_MAX / 2}).has_value());
