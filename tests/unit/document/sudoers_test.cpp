@@ -152,7 +152,7 @@ TEST_CASE("no metacharacter is ever left bare", "[document][sudoers]") {
     RC_ASSERT(text.has_value());
     const std::string prefix = "#1001 ALL=(#112) NOTAFTER=20261122080000Z PASSWD: NOSETENV: ";
     std::size_t lines = 0;
-    for (const std::string_view line : split(text->substr(0, text->size() - 1), '\n')) {
+    for (const std::string_view line : split(std::string_view(*text).substr(0, text->size() - 1), '\n')) {
       if (lines++ == 0) continue;
       RC_ASSERT(line.substr(0, prefix.size()) == prefix);
       const std::string_view rest = line.substr(prefix.size());

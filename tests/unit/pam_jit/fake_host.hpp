@@ -94,7 +94,7 @@ class FakeHost final : public Host {
     requests.emplace_back(reinterpret_cast<const char*>(request.data()), request.size());
     timeout = timeout_ms;
     if (jitd.empty()) {
-      CHECK_FALSE("jitd was asked, against the script");
+      FAIL_CHECK("jitd was asked, against the script");
       return {0, "unscripted"};
     }
     const Jitd next = jitd.front();
