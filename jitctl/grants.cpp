@@ -16,7 +16,7 @@ constexpr std::size_t kMaxCell = 72;  // of what people wrote; `jitctl show` has
 }  // namespace
 
 std::string state_text(const Row& grant) {
-  const auto state = grant.text(Tag::state);
+  auto state = grant.text(Tag::state);
   if (state == "active") {
     const auto left = grant.number(Tag::remaining);
     if (!left) return state;

@@ -11,7 +11,7 @@ Outcome payload(Context& context, const std::string& file) {
   const auto text = read_document(context, file);
   if (!text) return tl::unexpected(text.error());
   const bool has_signature = text->find("-----BEGIN SSH SIGNATURE-----") != std::string::npos;
-  auto bytes = has_signature ? parse_envelope(*text).map([](Envelope envelope) { return envelope.payload; })
+  auto bytes = has_signature ? parse_envelope(*text).map([](const Envelope& envelope) { return envelope.payload; })
                              : parse_payload_text(*text);
   if (!bytes) return within(file, bytes.error());
   context.out << *bytes;  // clean by now: no control, bidi or zero-width character

@@ -185,7 +185,7 @@ Result<std::shared_ptr<SigningKey>> host_key(const Paths& paths) {
   return std::make_shared<SigningKey>(std::move(*key));
 }
 
-Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, std::shared_ptr<SigningKey> key,
+Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, const std::shared_ptr<SigningKey>& key,
                                                   const HostView* before) {
   auto view = std::make_shared<HostView>();
   auto config = read_config(paths);
@@ -199,7 +199,7 @@ Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, std::share
   }
   if (!config && before == nullptr) return tl::unexpected<Error>(config.error());
   if (!config) view->warnings.push_back("the old configuration stays: " + config.error().message);
-  view->config = config ? std::move(*config) : before->config;
+  view->config = config ? *config : before->config;
 
   if (auto loaded = load_policy_into(*view, paths, before); !loaded) return tl::unexpected<Error>(loaded.error());
   view->warnings.insert(view->warnings.end(), view->policy.warnings.begin(), view->policy.warnings.end());

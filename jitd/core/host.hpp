@@ -57,7 +57,8 @@ struct HostView {
 
 // Loads config, trust and policy. A bad jitd.toml is an error on the first load and keeps `before` later; bad policy
 // files give the last good ones, kept whole in VAR/last-good; trust has no last-good.
-[[nodiscard]] Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, std::shared_ptr<SigningKey> key,
+[[nodiscard]] Result<std::shared_ptr<const HostView>> load_host(const Paths& paths,
+                                                                const std::shared_ptr<SigningKey>& key,
                                                                 const HostView* before);
 
 }  // namespace jit

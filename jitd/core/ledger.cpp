@@ -43,6 +43,23 @@ std::unordered_multimap<std::string, const HeldFile::Slot*> by_grant(const std::
   return index;
 }
 
+// How many records hold a membership, by name: the group may have got another gid since we gave it.
+class Holders {
+ public:
+  explicit Holders(const std::vector<HeldFile::Slot>& slots) {
+    for (const auto& slot : slots)
+      if (slot.record && slot.record->held) add(*slot.record);
+  }
+  void add(const HeldRecord& record) { ++count_[{record.group, record.user}]; }
+  [[nodiscard]] int of(const HeldRecord& record) const {
+    const auto found = count_.find({record.group, record.user});
+    return found == count_.end() ? 0 : found->second;
+  }
+
+ private:
+  std::map<std::pair<std::string, std::string>, int> count_;
+};
+
 template <class Index>
 const HeldFile::Slot* find_slot(const Index& index, const Entitlement& entitlement, const GroupEffect& group) {
   const auto [begin, end] = index.equal_range(entitlement.grant);
@@ -60,9 +77,7 @@ Result<void> Ledger::note(const std::vector<const Entitlement*>& entitlements) {
   if (!text) return tl::unexpected(text.error());
   const Memberships members(*text);
   const auto index = by_grant(*slots);
-  std::set<Key> ours;
-  for (const auto& slot : *slots)
-    if (slot.record && slot.record->held) ours.insert(key_of(*slot.record));
+  Holders ours(*slots);
 
   std::vector<std::size_t> added;
   Result<void> done;
@@ -73,12 +88,11 @@ Result<void> Ledger::note(const std::vector<const Entitlement*>& entitlements) {
         if (slot->torn && done) done = held_.write(slot->index, record, false);
         continue;
       }
-      if (members.lists(group.group, entitlement->user) && !ours.contains(key_of(record)))
-        continue;  // somebody else's
+      if (members.lists(group.group, entitlement->user) && ours.of(record) == 0) continue;  // somebody else's
       if (!done) break;
       if (const auto slot = held_.add(record, false); slot) {
         added.push_back(*slot);
-        ours.insert(key_of(record));
+        ours.add(record);
       } else {
         done = tl::unexpected(slot.error());
       }
@@ -97,9 +111,7 @@ Result<void> Ledger::give(const std::vector<const Entitlement*>& entitlements) {
   const auto slots = held_.read();
   if (!slots) return tl::unexpected(slots.error());
   const auto index = by_grant(*slots);
-  std::map<Key, int> holders;
-  for (const auto& slot : *slots)
-    if (slot.record && slot.record->held) ++holders[key_of(*slot.record)];
+  const Holders holders(*slots);
 
   std::vector<MembershipEdit> edits;
   std::vector<const HeldFile::Slot*> edited;
@@ -119,7 +131,7 @@ Result<void> Ledger::give(const std::vector<const Entitlement*>& entitlements) {
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const HeldRecord& record = *edited[i]->record;
     const bool fresh = fresh_.erase(edited[i]->index) != 0;
-    if (change->results[i] == EditResult::already && fresh && holders[key_of(record)] == 1) {
+    if (change->results[i] == EditResult::already && fresh && holders.of(record) == 1) {
       // Somebody else added it after we looked: then it is not ours to take away.
       HeldRecord foreign = record;
       foreign.held = false;
@@ -176,8 +188,10 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
         taken.failures.emplace_back("memberships were taken away without the lock: to be looked at again");
       for (std::size_t i = 0; i < edits.size(); ++i) {
         const EditResult result = change->results[i];
-        if (result == EditResult::no_group || result == EditResult::other_gid)
-          taken.notes.push_back(shown_membership(*edited[i]->record) + " was left alone: the group " + why(result));
+        if (result == EditResult::no_group || result == EditResult::other_gid) {
+          taken.notes.push_back(shown_membership(*edited[i]->record) + ": the group " + why(result));
+          if (!take_moved(*edited[i]->record, kept, taken)) continue;
+        }
         if (result == EditResult::malformed) {
           taken.failures.push_back(shown_membership(*edited[i]->record) + " cannot be taken away: the group " +
                                    why(result));
@@ -191,6 +205,30 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
   }
   close(closing, taken);
   return taken;
+}
+
+bool Ledger::take_moved(const HeldRecord& record, const std::set<Key>& kept, Taken& taken) {
+  const auto fail_with = [&](const std::string& reason) {
+    taken.failures.push_back(shown_membership(record) + " could not be taken away: " + reason);
+    return false;
+  };
+  const auto text = groups_.read_group();
+  if (!text) return fail_with(text.error().message);
+  std::vector<MembershipEdit> edits;
+  for (const auto& moved : moved_groups(*text, record.group, record.gid, record.user))
+    if (!kept.contains({moved.group, moved.gid, record.user}))
+      edits.push_back({moved.group, moved.gid, record.user, false});
+  if (edits.empty()) return true;
+  const auto change = groups_.apply(edits, LockEffort::end);
+  if (!change) return fail_with(change.error().message);
+  if (change->without_lock) return fail_with("written without the lock, to be looked at again");
+  for (std::size_t i = 0; i < edits.size(); ++i) {
+    if (change->results[i] != EditResult::changed && change->results[i] != EditResult::already)
+      return fail_with("the group " + why(change->results[i]));
+    taken.notes.push_back(shown_membership(record) + " was taken away from what is now group " +
+                          shown(edits[i].group, 100) + " with gid " + std::to_string(edits[i].gid));
+  }
+  return true;
 }
 
 void Ledger::close(const std::vector<HeldFile::Slot>& slots, Taken& taken) {

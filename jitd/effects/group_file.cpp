@@ -177,6 +177,19 @@ Result<GroupEdits> edit_groups(std::string_view group_text, std::string_view gsh
   return done;
 }
 
+std::vector<MovedGroup> moved_groups(std::string_view group_text, std::string_view group, std::uint32_t gid,
+                                     std::string_view user) {
+  const Lines lines(group_text, true);
+  std::vector<MovedGroup> moved;
+  lines.each([&](std::string_view name, std::size_t at) {
+    const auto number = parse_number(lines.field(at, 2), UINT32_MAX);
+    if (!number || (name == group) == (*number == gid) || !lists(lines.members(at), user)) return;
+    moved.push_back({std::string(name), static_cast<std::uint32_t>(*number)});
+  });
+  std::sort(moved.begin(), moved.end(), [](const auto& a, const auto& b) { return a.group < b.group; });
+  return moved;
+}
+
 bool is_member(std::string_view group_text, std::string_view group, std::string_view user) {
   const Lines lines(group_text, true);
   std::size_t at = 0;

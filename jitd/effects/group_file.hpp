@@ -15,7 +15,7 @@ namespace jit {
 // One wish for the group file: `user` shall be a member of `group`, or not.
 struct MembershipEdit {
   std::string group;
-  std::uint32_t gid = 0;  // must still be the group's gid: a renumbered group is left alone (CVE-2026-6970)
+  std::uint32_t gid = 0;  // must still be the group's gid: a renumbered group is told, not touched (CVE-2026-6970)
   std::string user;
   bool member = true;
   bool operator==(const MembershipEdit&) const = default;
@@ -39,6 +39,16 @@ struct GroupEdits {
 // could not stand in the file.
 [[nodiscard]] Result<GroupEdits> edit_groups(std::string_view group_text, std::string_view gshadow_text,
                                              const std::vector<MembershipEdit>& edits);
+
+// Where a membership of `user` in a group that is not any more what it was may stand now: the group of that name with
+// another gid, and groups of another name with that gid, as far as they list the user.
+struct MovedGroup {
+  std::string group;
+  std::uint32_t gid = 0;
+  bool operator==(const MovedGroup&) const = default;
+};
+[[nodiscard]] std::vector<MovedGroup> moved_groups(std::string_view group_text, std::string_view group,
+                                                   std::uint32_t gid, std::string_view user);
 
 // Whether the first readable line of `group` lists `user`.
 [[nodiscard]] bool is_member(std::string_view group_text, std::string_view group, std::string_view user);

@@ -62,25 +62,74 @@ root sh -c 'rm -f /run/jit/sudoers.d/*'
 
 # --- many grants ---------------------------------------------------------------------------------------------------------
 
-rss() { root sh -c "awk '/VmRSS/ { print \$2 / 1024 }' /proc/\$(systemctl show -p MainPID --value jitd.service)/status"; }
-start_time() {
-  root perl -e 'use Time::HiRes qw(time usleep); use IO::Socket::UNIX; my $t = time; system("systemctl", "start", "jitd.service");
-    printf "%.0f", (time - $t) * 1000'
+# Accounts bench0 ... and grants of theirs as activations would have left them: members of db, and for role runner a drop-in.
+members() { root sh -c "sed -i 's/^\(db:[^:]*:[0-9]*:\).*/\1/' /etc/group /etc/gshadow; perl -pi -e 's/\$/join(\",\", map { \"bench\$_\" } 0 .. $1 - 1)/e if /^db:/' /etc/group"; }
+fill() {   # GRANTS SECONDS ROLE
+  local gid effects
+  gid=$(root sh -c "grep '^db:' /etc/group | cut -d: -f3")
+  effects="group db gid $gid"$'\n'
+  [[ $3 == quick ]] || effects+="sudo as root uid 0: /usr/bin/id"$'\n'
+  members "$1"
+  quietly root /root/bench_fill "$1" "$2" "$3" "$effects" || stop_here "bench_fill"
 }
-for n in 0 100 "$grants"; do
+rss() { root sh -c "awk '/VmRSS/ { print \$2 / 1024 }' /proc/\$(systemctl show -p MainPID --value jitd.service)/status"; }
+active() { root jitctl --json list --all 2>/dev/null | grep -c '"state": *"active"'; }
+# Starts jitd; prints the ms until READY, and until the first check that a grant answers.
+start_time() {
+  root perl -e 'use Time::HiRes qw(time usleep); my $t = time; system("systemctl", "start", "jitd.service"); my $ready = time;
+    my $user = $ARGV[0]; if ($user ne "-") { usleep(2000) until system("pamtester sudo $user acct_mgmt >/dev/null 2>&1") == 0 || time > $t + 60; }
+    printf "READY after %.0f ms, the first grant answered for after %.0f ms", ($ready - $t) * 1000, (time - $t) * 1000' "$1"
+}
+if [[ -x $fill ]]; then
+  lab push "$host" "$fill" /root/bench_fill
+  root sh -c "perl -e 'printf qq(bench%d:x:%d:100::/nonexistent:/bin/sh\n), \$_, 20000 + \$_ for 0 .. $grants - 1' >>/etc/passwd"
+  set_policy "$(policy | sed '/roles.quick/,/eligible/s/^eligible.*/eligible = ["alice", "@users"]/')
+
+[roles.runner]
+eligible = [\"@users\"]
+groups = [\"db\"]
+dangerous = true
+[[roles.runner.sudo]]
+as = \"root\"
+commands = [\"/usr/bin/id\"]
+[[roles.runner.rules]]
+then = \"approve\""
+  for n in 0 100 1000 "$grants"; do
+    root systemctl stop jitd.service
+    if [[ $n -eq 0 ]]; then root /root/bench_fill 0; who=-; else fill "$n" 3600 quick; who=bench$((n - 1)); fi
+    table "systemctl start with $n grants" "$(start_time $who)"
+    table "  resident memory" "$(rss) MiB"
+    root jitctl status | head -3 | sed 's/^/    /'
+  done
   root systemctl stop jitd.service
-  if [[ -x $fill ]]; then
-    lab push "$host" "$fill" /root/bench_fill
-    quietly root /root/bench_fill "$n" || { say "$last_output"; break; }
-  elif [[ $n -gt 0 ]]; then table "start with $n grants" "not measured: build tests/bench first"; continue; fi
-  table "systemctl start until READY with $n grants" "$(start_time) ms"
-  table "resident memory with $n grants" "$(rss) MiB"
-done
+  fill 1000 30 runner
+  from=$(date +%s%N)
+  root systemctl start jitd.service
+  table "start with 1000 grants that have drop-ins" "READY after $((($(date +%s%N) - from) / 1000000)) ms"
+  # All of them end in the same second.
+  put /root/all.pl <<'END'
+use strict; use Time::HiRes qw(time usleep);
+my ($group, $dropins); my $end = $ARGV[0]; my $most = 0;
+while (!defined $group || !defined $dropins) {
+  my $now = time;
+  die "still there 20 s after the end\n" if $now > $end + 20;
+  my @files = glob '/run/jit/sudoers.d/jit-*'; $most = @files if @files > $most;
+  open my $f, '<', '/etc/group'; my ($line) = grep { /^db:/ } <$f>;
+  $dropins //= $now if $now > $end && !@files; $group //= $now if $now > $end && $line !~ /bench/;
+  usleep(2000);
+}
+printf "%.0f ms until the last member, %.0f ms until the last of %d drop-ins", ($group - $end) * 1000, ($dropins - $end) * 1000, $most;
+END
+  table "1000 grants that end in one second: all gone after" "$(root perl /root/all.pl $((from / 1000000000 + 30)))"
+  root systemctl stop jitd.service
+  root /root/bench_fill 0
+else
+  table "many grants" "not measured: build tests/bench first"
+fi
 
 # --- idle ----------------------------------------------------------------------------------------------------------------
 
 root systemctl stop jitd.service
-[[ ! -x $fill ]] || root /root/bench_fill 0 >/dev/null
 root systemctl start jitd.service
 wakes() { root sh -c "cat /proc/\$(systemctl show -p MainPID --value jitd.service)/task/*/status" | awk '/^voluntary_ctxt/ { n += $2 } END { print n }'; }
 sleep 5

@@ -28,3 +28,9 @@ ok "the group files are sound" root grpck -r
 grant alice operator 60s
 root groupmod -g 4321 ops
 soon "a renumbered group ends the grant" 10 is_state "$id" ended
+soon "and our member is taken out of it" 2 not member alice ops
+root groupmod -g 4322 ops
+grant alice operator 60s
+root groupmod -n operators ops
+soon "a renamed group ends the grant" 10 is_state "$id" ended
+soon "and our member is taken out of it too" 2 not member alice operators

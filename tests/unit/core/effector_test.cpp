@@ -88,7 +88,7 @@ TEST_CASE("P3: what was there before stays, and two grants end independently", "
   }
 }
 
-TEST_CASE("a group that is gone or renumbered meanwhile is left alone", "[core][effector]") {
+TEST_CASE("a group that is gone, renumbered or renamed meanwhile", "[core][effector]") {
   if (needs_root()) return;
   EffectHost host;
   const auto a = host.entitlement(kA);
@@ -97,15 +97,47 @@ TEST_CASE("a group that is gone or renumbered meanwhile is left alone", "[core][
     put(host.paths.etc + "/group", "dba:x:999:\n");
     CHECK(host.effector->give(a).error().message.find("another gid") != std::string::npos);
   }
-  SECTION("while it lasts") {
+  SECTION("while it lasts: the member that we gave goes, wherever it stands now, and no other") {
     host.activate(a, {a});
-    put(host.paths.etc + "/group", "dba:x:999:alice\nweb:x:116:alice\n");  // others' memberships
-    const auto texts = host.effector->take({EffectHost::order(a)});
-    REQUIRE(texts.size() == 1);
-    CHECK(texts[0].find("left alone") != std::string::npos);
-    CHECK(host.group() == "dba:x:999:alice\nweb:x:116:alice\n");
+    std::string then;
+    std::string after;
+    SECTION("renumbered") {
+      then = "dba:x:999:bob,alice\nweb:x:33:alice\n";
+      after = "dba:x:999:bob\nweb:x:33:alice\n";
+    }
+    SECTION("renamed") {
+      then = "dbadmins:x:116:alice,bob\nweb:x:33:alice\n";
+      after = "dbadmins:x:116:bob\nweb:x:33:alice\n";
+    }
+    SECTION("both: another group has the name") {
+      then = "dba:x:999:alice\nold:x:116:alice\n";
+      after = "dba:x:999:\nold:x:116:\n";
+    }
+    SECTION("gone") {
+      then = "web:x:33:alice\n";
+      after = then;
+    }
+    put(host.paths.etc + "/group", then);
+    CHECK_FALSE(host.effector->take({EffectHost::order(a)}).empty());
+    CHECK(host.group() == after);
     CHECK(host.held_records() == 0);
     CHECK_FALSE(host.dropin(kA));
+  }
+  SECTION("while it lasts, and another grant gave the group as it is now") {
+    host.activate(a, {a});
+    put(host.paths.etc + "/group", "dba:x:999:alice\nweb:x:33:\n");
+    auto b = host.entitlement(kB);
+    b.effects.groups = {{"dba", 999}};
+    host.activate(b, {a, b});
+    CHECK_FALSE(host.effector->take({EffectHost::order(a)}).empty());
+    CHECK(host.group() == "dba:x:999:alice\nweb:x:33:\n");
+    CHECK(host.held_records() == 1);
+  }
+  SECTION("while it lasts, and another group of that gid was there all the time") {
+    put(host.paths.etc + "/group", "dba:x:116:\nalias:x:116:alice\n");
+    host.activate(a, {a});
+    CHECK(host.effector->take({EffectHost::order(a)}).empty());
+    CHECK(host.group() == "dba:x:116:\nalias:x:116:alice\n");
   }
   SECTION("malformed while it lasts: tried again until it is mended") {
     host.activate(a, {a});

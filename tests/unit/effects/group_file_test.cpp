@@ -63,6 +63,17 @@ TEST_CASE("what is so already, gone, renumbered or malformed is left alone", "[e
   CHECK_FALSE(done.gshadow_changed);
 }
 
+TEST_CASE("where a member of a renamed or renumbered group stands now", "[effects][group_file]") {
+  using Moved = std::vector<MovedGroup>;
+  const std::string text = "a:x:5:u\nb:x:6:u,v\nc:x:5:v,u\nbroken:5:u\n c:x:5:u\n#d:x:5:u\n";
+  CHECK(moved_groups(text, "a", 5, "u") == Moved{{"c", 5}});
+  CHECK(moved_groups(text, "a", 9, "u") == Moved{{"a", 5}});
+  CHECK(moved_groups(text, "b", 5, "u") == Moved{{"a", 5}, {"b", 6}, {"c", 5}});
+  CHECK(moved_groups(text, "b", 5, "w").empty());
+  CHECK(moved_groups(text, "z", 6, "v") == Moved{{"b", 6}});
+  CHECK(moved_groups("", "z", 6, "v").empty());
+}
+
 TEST_CASE("the first line of a name that can be read is the group", "[effects][group_file]") {
   CHECK(is_member("g:x:5:a\ng:x:5:b\n", "g", "a"));
   CHECK_FALSE(is_member("g:x:5:a\ng:x:5:b\n", "g", "b"));
