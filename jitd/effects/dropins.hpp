@@ -65,8 +65,8 @@ class Dropins {
                                              const std::string& etc = "/etc");
 
   // Whether sudo knows any rule for this user besides those in `dir` ("ALL" through a group, ...): asked at
-  // activation for opens = ["sudo"]. A sudo that does not name the files of its rules and knows any: true, the safe
-  // side.
+  // activation for opens = ["sudo"]. Where sudo does not name the files of its rules, those of ours are known by
+  // run-as and NOTAFTER; any other counts, the safe side.
   [[nodiscard]] static Result<bool> has_standing_rule(Spawn& spawn, const SudoTool& tool, const std::string& user,
                                                       const std::string& dir = kDropinDir);
 

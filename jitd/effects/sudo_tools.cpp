@@ -8,6 +8,8 @@
 #include <climits>
 #include <cstdlib>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "jitd/effects/dropins.hpp"
 #include "jitd/effects/sudoers_order.hpp"
@@ -103,6 +105,47 @@ bool has_option(std::string_view options, std::string_view wanted) {
     if (option == wanted) return true;
   }
   return false;
+}
+
+// What tells our rules from others in the listing of a sudo that names no files (before 1.9.14): run-as and the very
+// second of their NOTAFTER.
+using Mark = std::pair<std::string, std::string>;
+
+// The marks of all rules in `dir`: "#1001 ALL=(#0) NOTAFTER=20261122080000Z ...".
+Result<std::set<Mark>> marks_in(const std::string& dir) {
+  std::set<Mark> marks;
+  const auto folder = open_dir(dir);
+  if (!folder && folder.error().code == Errc::not_found) return marks;
+  if (!folder) return tl::unexpected(folder.error());
+  const auto names = list_dir(folder->get());
+  if (!names) return tl::unexpected(names.error());
+  constexpr std::string_view kRunAs = " ALL=(";
+  constexpr std::string_view kUntil = ") NOTAFTER=";
+  for (const std::string& name : *names) {
+    const auto text = read_file(dir + "/" + name, std::size_t{1} << 20U);
+    if (!text) continue;  // gone meanwhile; a rule that is not known as ours counts as somebody else's
+    for (const std::string_view line : split(*text, '\n')) {
+      const auto run_as = line.find(kRunAs);
+      const auto until = line.find(kUntil);
+      if (run_as == std::string_view::npos || until == std::string_view::npos || until < run_as) continue;
+      const auto from = run_as + kRunAs.size();
+      const auto stamp = line.substr(until + kUntil.size());
+      marks.emplace(line.substr(from, until - from), stamp.substr(0, stamp.find(' ')));
+    }
+  }
+  return marks;
+}
+
+// The entry of `sudo -ll` that begins at lines[at], by its indented lines.
+Mark mark_of_entry(const std::vector<std::string_view>& lines, std::size_t at) {
+  constexpr std::string_view kRunAs = "    RunAsUsers: ";
+  constexpr std::string_view kUntil = "    NotAfter: ";
+  Mark mark;
+  for (++at; at < lines.size() && !lines[at].starts_with(kEntry) && !role_heading(lines[at]); ++at) {
+    if (lines[at].starts_with(kRunAs)) mark.first = lines[at].substr(kRunAs.size());
+    if (lines[at].starts_with(kUntil)) mark.second = lines[at].substr(kUntil.size());
+  }
+  return mark;
 }
 
 // `sudo -ll ... -- CMD` of sudo 1.9.14 and later: the rule that matched, with its file.
@@ -249,11 +292,23 @@ Result<bool> Dropins::has_standing_rule(Spawn& spawn, const SudoTool& tool, cons
   const auto listing = ask(spawn, {tool.sudo, "-ll", "-U", user});
   if (!listing) return tl::unexpected(listing.error());
   bool any = false;
-  for (const std::string_view line : split(listing->out, '\n')) {
-    if (role_heading(line)) return true;
-    if (!line.starts_with(kEntry)) continue;
+  std::optional<std::set<Mark>> ours;
+  const auto lines = split(listing->out, '\n');
+  for (std::size_t at = 0; at < lines.size(); ++at) {
+    if (role_heading(lines[at])) return true;
+    if (!lines[at].starts_with(kEntry)) continue;
     any = true;
-    if (!inside(file_of_entry(line), dir)) return true;
+    const std::string file = file_of_entry(lines[at]);
+    if (file.empty()) {
+      if (!ours) {
+        auto marks = marks_in(dir);
+        if (!marks) return tl::unexpected(marks.error());
+        ours = std::move(*marks);
+      }
+      if (!ours->contains(mark_of_entry(lines, at))) return true;
+    } else if (!inside(file, dir)) {
+      return true;
+    }
   }
   if (any) return false;
   // Nothing listed. sudo says so with status 0, sudo-rs by refusing to list.

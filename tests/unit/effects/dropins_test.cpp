@@ -206,7 +206,12 @@ TEST_CASE("the real sudo gives what was meant, and a rule that wins over ours is
   const auto fine = check();
   INFO((fine ? std::string() : fine.error().message));
   CHECK(fine);
+  CHECK_FALSE(Dropins::has_standing_rule(spawn, tools[0], "jituser").value());  // what we gave is none
 
+  SECTION("a standing rule with an end of its own is told too") {
+    put("/etc/sudoers.d/10-jituser", "jituser ALL=(#0) NOTAFTER=20301231000001Z /usr/bin/true\n", 0440);
+    CHECK(Dropins::has_standing_rule(spawn, tools[0], "jituser").value());
+  }
   SECTION("a standing rule that sorts before is no matter, but is told") {
     put("/etc/sudoers.d/10-jituser", "jituser ALL=(ALL) NOPASSWD: ALL\n", 0440);
     CHECK(check());
