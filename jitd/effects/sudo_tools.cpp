@@ -57,7 +57,7 @@ bool visudo_is_rs(const std::string& line) {
 
 std::string visudo_for(Spawn& spawn, bool rs) {
   for (const char* place : kVisudoPlaces) {
-    const std::string path = resolved(place);
+    std::string path = resolved(place);
     if (path.empty()) continue;
     const auto outcome = ask(spawn, {path, "-V"});
     if (outcome && outcome->exit_status == 0 && visudo_is_rs(first_line(*outcome)) == rs) return path;

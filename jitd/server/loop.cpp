@@ -46,7 +46,7 @@ Result<std::unique_ptr<Loop>> Loop::make() {
 }
 
 void Loop::run_guarded(Source::State& state, std::uint32_t events) noexcept {
-  const auto keep = state.shared_from_this();  // the callback may drop its own source
+  const auto keep = state.weak_from_this().lock();  // the callback may drop its own source
   try {
     state.then(events);
   } catch (...) {

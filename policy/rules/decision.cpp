@@ -46,6 +46,7 @@ std::string rule_text(const Role& role, std::size_t index) {
 
 std::string names_of(const std::vector<PersonRef>& persons) {
   std::vector<std::string> names;
+  names.reserve(persons.size());
   for (const PersonRef& person : persons) names.push_back(shown(person.name, 256));
   return joined(names);
 }

@@ -24,6 +24,29 @@ ok "the third goes" at alice "jitctl release $third"
 soon "ops is gone" 2 not member alice ops
 ok "db, which was hers before, stays" member alice db
 ok "the group files are sound" root grpck -r
+# Two sudo roles at a time: what we gave is no standing rule.
+set_policy "$(policy)
+
+[roles.reader]
+eligible = [\"alice\"]
+opens = [\"sudo\"]
+[[roles.reader.sudo]]
+as = \"root\"
+commands = [\"/usr/bin/uptime\"]
+password = false
+[[roles.reader.rules]]
+then = \"approve\""
+within_time 10 root sh -c 'jitctl --json roles | grep -q reader'
+grant alice operator 60s
+operator=$id
+grant alice reader 60s
+ok "a second sudo role of the same user is given" at alice "sudo -n uptime"
+ok "beside the first" at_sudo alice
+ok "released" at alice "jitctl release $operator"
+soon "the first goes by itself" 3 not at_sudo alice
+ok "the second stays" at alice "sudo -n uptime"
+ok "released too" at alice "jitctl release $id"
+soon "and goes" 3 not at alice "sudo -n uptime"
 # A user or group that changes meanwhile.
 grant alice operator 60s
 root groupmod -g 4321 ops
