@@ -12,7 +12,7 @@ namespace jit::ctl {
 namespace {
 
 // Names reach here through checks that leave '"' and '\' out of all but user and group names.
-std::string quoted(const std::string& name) {
+std::string in_quotes(const std::string& name) {
   std::string text = "\"";
   for (const char byte : name) {
     if (byte == '"' || byte == '\\') text += '\\';
@@ -23,7 +23,7 @@ std::string quoted(const std::string& name) {
 
 std::string list(const std::vector<std::string>& names) {
   std::string text = "[";
-  for (const auto& name : names) text += (text.size() > 1 ? ", " : "") + quoted(name);
+  for (const auto& name : names) text += (text.size() > 1 ? ", " : "") + in_quotes(name);
   return text + "]";
 }
 
@@ -55,7 +55,7 @@ Result<std::string> first_policy(const FirstRole& first) {
       "\n"
       "[roles.{}]\n"
       "eligible = {}      # who may ask for it: users, and @group\n",
-      quoted(first.approver), quoted(first.approver), first.role, list(first.eligible));
+      in_quotes(first.approver), in_quotes(first.approver), first.role, list(first.eligible));
   text += first.groups.empty()
               ? "groups = []                        # groups of this host that it gives\n"
               : fmt::format("groups = {}              # groups of this host that it gives\n", list(first.groups));
@@ -91,7 +91,7 @@ Result<std::string> first_policy(const FirstRole& first) {
         "except = [\"root\"]                 # local accounts and @groups\n"
         "mode = \"observe\"                  # or \"enforce\": then `jitctl gate enforce` refuses who has no grant\n"
         "help = \"Ask with: jitctl request {} -m why\"\n",
-        quoted(gate.name), list(gate.services), first.role);
+        in_quotes(gate.name), list(gate.services), first.role);
   }
   if (auto good = check_policy_name(first.role, "role"); !good) return tl::unexpected(good.error());
   if (auto loaded = load_policy({{"the first policy", text}}); !loaded) return tl::unexpected(loaded.error());
@@ -100,7 +100,7 @@ Result<std::string> first_policy(const FirstRole& first) {
 
 Result<std::string> with_host(std::string_view config, const std::string& host) {
   if (auto good = check_host_name(host); !good) return tl::unexpected(good.error());
-  const auto line = fmt::format("host = {}\n", quoted(host));
+  const auto line = fmt::format("host = {}\n", in_quotes(host));
   std::string after;
   bool placed = false;
   bool in_table = false;

@@ -9,12 +9,12 @@
 namespace jit {
 namespace {
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   return "\"" + shown(name, 256) + "\"";
 }
 
 tl::unexpected<Error> refused(const Role& role, const std::string& why) {
-  return fail(Errc::refused, "role " + quoted(role.name) + " cannot be given on this host: " + why);
+  return fail(Errc::refused, "role " + in_quotes(role.name) + " cannot be given on this host: " + why);
 }
 
 // A group that lifts a gate's exception by another name: what `except` and exempt= say is about ids in the end.
@@ -27,9 +27,9 @@ Result<void> check_exceptions(const Policy& policy, const Role& role, const Grou
   for (const Gate& gate : policy.gates)
     for (const Subject& subject : gate.except)
       if (subject.kind == Subject::Kind::group && same(subject.name))
-        return refused(role, "group " + quoted(effect.group) + " is in `except` of gate " + quoted(gate.name));
+        return refused(role, "group " + in_quotes(effect.group) + " is in `except` of gate " + in_quotes(gate.name));
   for (const std::string& name : facts.exempt_groups())
-    if (same(name)) return refused(role, "group " + quoted(effect.group) + " is in exempt= of a PAM line");
+    if (same(name)) return refused(role, "group " + in_quotes(effect.group) + " is in exempt= of a PAM line");
   return {};
 }
 
@@ -39,11 +39,11 @@ Result<void> add_group(const Policy& policy, const Role& role, const std::string
   if (!gid) return refused(role, gid.error().message);
   if (!usable_id(*gid) || dynamic_id(*gid))
     return refused(role,
-                   "group " + quoted(group) + " has gid " + std::to_string(*gid) + ", which is nobody's to give");
+                   "group " + in_quotes(group) + " has gid " + std::to_string(*gid) + ", which is nobody's to give");
   const auto dangerous = facts.root_equivalent(group, *gid);
   if (!dangerous) return refused(role, dangerous.error().message);
   if (*dangerous && !role.dangerous)
-    return refused(role, "group " + quoted(group) +
+    return refused(role, "group " + in_quotes(group) +
                              " is as good as root here (by its gid, or a sudoers rule names it)" +
                              "; say dangerous = true in the role if that is meant");
   const GroupEffect effect{group, *gid};
@@ -55,7 +55,7 @@ Result<void> add_group(const Policy& policy, const Role& role, const std::string
 Result<void> add_sudo(const Role& role, const SudoRule& rule, const HostFacts& facts, Effects& effects) {
   const auto uid = facts.uid_of(rule.as);
   if (!uid) return refused(role, uid.error().message);
-  if (!usable_id(*uid)) return refused(role, "user " + quoted(rule.as) + " has no usable uid");
+  if (!usable_id(*uid)) return refused(role, "user " + in_quotes(rule.as) + " has no usable uid");
   for (const Command& command : rule.commands) {
     if (auto good = facts.check_command(command); !good) return refused(role, good.error().message);
     const auto real = facts.resolved(command);
@@ -64,7 +64,7 @@ Result<void> add_sudo(const Role& role, const SudoRule& rule, const HostFacts& f
     const bool root_like = root_equivalent_command(command) || root_equivalent_command({*real, command.args, false});
     if (*uid == 0 && root_like && !role.dangerous)
       return refused(role,
-                     quoted(to_text(command)) + " as " + shown(rule.as, 256) + " (uid 0, " + shown(*real) +
+                     in_quotes(to_text(command)) + " as " + shown(rule.as, 256) + " (uid 0, " + shown(*real) +
                          ") is as good as any command as root; say dangerous = true in the role if that is meant");
     effects.sudo.push_back({rule.as, *uid, command, !rule.password, rule.record});
   }

@@ -8,7 +8,7 @@ namespace jit {
 namespace {
 
 // A TOML basic string: escapes what TOML demands and whatever a payload may not hold raw.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (std::size_t at = 0; at < text.size();) {
     const char c = text[at];
@@ -33,7 +33,7 @@ class Writer {
  public:
   explicit Writer(Kind kind) { text_ = fmt::format("jit = 1\nkind = \"{}\"\n", kind_name(kind)); }
 
-  void text(std::string_view key, std::string_view value) { put(key, quoted(value)); }
+  void text(std::string_view key, std::string_view value) { put(key, in_quotes(value)); }
   void some(std::string_view key, std::string_view value) {
     if (!value.empty()) text(key, value);
   }
@@ -49,7 +49,7 @@ class Writer {
   void list(std::string_view key, const std::vector<std::string>& values) {
     if (values.empty()) return;
     std::string items;
-    for (const std::string& value : values) items += (items.empty() ? "" : ", ") + quoted(value);
+    for (const std::string& value : values) items += (items.empty() ? "" : ", ") + in_quotes(value);
     put(key, fmt::format("[{}]", items));
   }
   void list(std::string_view key, const std::vector<Digest>& values) {

@@ -11,7 +11,7 @@
 namespace jit {
 namespace {
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   return "\"" + shown(name, 256) + "\"";
 }
 std::string at(const Place& place) {
@@ -26,7 +26,7 @@ void check_people(const Mentions& mentions, Problems& problems) {
       const auto [it, fresh] = owners.emplace(mention.name, &mention);
       if (fresh || it->second->owner == mention.owner) continue;
       problems.add(mention.place, mention.path,
-                   quoted(mention.name) + " stands under " + quoted(it->second->owner) + " already, at " +
+                   in_quotes(mention.name) + " stands under " + in_quotes(it->second->owner) + " already, at " +
                        at(it->second->place) + "; nobody is two people");
     }
   }
@@ -35,15 +35,15 @@ void check_people(const Mentions& mentions, Problems& problems) {
 void check_names(const Policy& policy, const Mentions& mentions, Problems& problems) {
   for (const Mention& mention : mentions.asked)
     if (!policy.approvers.contains(mention.name))
-      problems.add(mention.place, mention.path, "there is no set " + quoted(mention.name) + " in [approvers]");
+      problems.add(mention.place, mention.path, "there is no set " + in_quotes(mention.name) + " in [approvers]");
   for (const Mention& mention : mentions.opened)
     if (policy.gate(mention.name) == nullptr)
-      problems.add(mention.place, mention.path, "there is no gate " + quoted(mention.name) + " in [[gates]]");
+      problems.add(mention.place, mention.path, "there is no gate " + in_quotes(mention.name) + " in [[gates]]");
   for (const Mention& mention : mentions.given) {
     for (const Mention& except : mentions.excepted) {
       if (except.name != mention.name) continue;
       problems.add(mention.place, mention.path,
-                   quoted(mention.name) + " is in `except` of gate " + quoted(except.owner) + " at " +
+                   in_quotes(mention.name) + " is in `except` of gate " + in_quotes(except.owner) + " at " +
                        at(except.place) + ": the role would open that gate by the back door");
       break;
     }
@@ -68,7 +68,7 @@ void check_reach(const Policy& policy, const Mentions& mentions, Problems& probl
     std::vector<std::string> sizes;
     for (const Approval& approval : approvals) {
       const std::size_t size = persons_of_set(policy, approval.by).size();
-      sizes.push_back(std::to_string(approval.count) + " of " + quoted(approval.by) + " (which has " +
+      sizes.push_back(std::to_string(approval.count) + " of " + in_quotes(approval.by) + " (which has " +
                       std::to_string(size) + (size == 1 ? " person)" : " people)"));
     }
     problems.add(mention.place, mention.path, "can never be reached by different people: " + joined(sizes));
@@ -87,7 +87,7 @@ void warn_of_sets(Policy& policy, const Mentions& mentions) {
 
 void warn_of_roles(Policy& policy) {
   for (const auto& [name, role] : policy.roles) {
-    const std::string where = at(role.place) + ": role " + quoted(name) + ": ";
+    const std::string where = at(role.place) + ": role " + in_quotes(name) + ": ";
     if (role.rules.empty()) policy.warnings.push_back(where + "has no rules, so it is always denied");
     if (role.eligible.empty()) policy.warnings.push_back(where + "nobody is eligible for it");
     if (role.groups.empty() && role.opens.empty() && role.sudo.empty())
@@ -100,7 +100,7 @@ void warn_of_roles(Policy& policy) {
       policy.warnings.push_back(where + "has sudo lines but opens no enforced gate on sudo; hosts will refuse it");
     for (std::size_t i = 0; i + 1 < role.rules.size(); ++i) {
       if (!role.rules[i].when.always()) continue;
-      policy.warnings.push_back(at(role.rules[i + 1].place) + ": role " + quoted(name) + ": rule " +
+      policy.warnings.push_back(at(role.rules[i + 1].place) + ": role " + in_quotes(name) + ": rule " +
                                 std::to_string(i + 2) + " is never reached, since rule " + std::to_string(i + 1) +
                                 " always matches");
       break;
@@ -111,7 +111,7 @@ void warn_of_roles(Policy& policy) {
 void warn_of_gates(Policy& policy) {
   for (const Gate& gate : policy.gates)
     if (gate.enforce && gate.except.empty())
-      policy.warnings.push_back(at(gate.place) + ": gate " + quoted(gate.name) +
+      policy.warnings.push_back(at(gate.place) + ": gate " + in_quotes(gate.name) +
                                 ": enforces with nobody in `except`; keep a rescue account, root or a local group");
 }
 

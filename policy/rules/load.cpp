@@ -12,7 +12,7 @@
 namespace jit {
 namespace {
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   return "\"" + shown(name, 256) + "\"";
 }
 std::string at(const Place& place) {
@@ -38,7 +38,7 @@ Result<void> check_service_name(std::string_view name) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
                c == '.';
       });
-  if (!good) return fail(Errc::invalid, quoted(name) + " is not the name of a PAM service (a file in /etc/pam.d)");
+  if (!good) return fail(Errc::invalid, in_quotes(name) + " is not the name of a PAM service (a file in /etc/pam.d)");
   return {};
 }
 
@@ -97,7 +97,7 @@ class Loader {
     }
     for (const std::string& principal : person.principals) {
       if (principal.empty() || unclean(principal) || principal.find_first_of(" \t\n,*?!\"#") != std::string::npos)
-        table.problem("principals", quoted(principal) + " cannot be a principal: one literal name, without blanks, " +
+        table.problem("principals", in_quotes(principal) + " cannot be a principal: one literal name, without blanks, " +
                                         "commas, quotes, # or patterns");
       mentions.principals.push_back({table.place("principals"), table.path("principals"), principal, name});
     }
@@ -112,7 +112,7 @@ class Loader {
       if (!members) continue;
       for (const std::string& member : *members) {
         if (member.starts_with('@')) {
-          table.problem(name, quoted(member) +
+          table.problem(name, in_quotes(member) +
                                   " is a group; name people or users, since whoever edits a group would " +
                                   "choose the approvers");
         } else {
@@ -176,7 +176,7 @@ class Loader {
     for (const std::string& group : role.groups) {
       mentions.given.push_back({table.place("groups"), table.path("groups"), group, name});
       if (!role.dangerous && root_equivalent_group(group))
-        table.problem("groups", quoted(group) + " is as good as root; say dangerous = true if that is meant");
+        table.problem("groups", in_quotes(group) + " is as good as root; say dangerous = true if that is meant");
     }
     if (first_definition(table.path(""), role.place)) policy.roles.emplace(name, std::move(role));
   }
@@ -187,7 +187,7 @@ class Loader {
     if (!table.has("as")) {
       table.problem("as", "is missing: the user to run as");
     } else if (sudo.as == "ALL" || sudo.as.starts_with('%')) {
-      table.problem("as", quoted(sudo.as) + " is not a user; name one");
+      table.problem("as", in_quotes(sudo.as) + " is not a user; name one");
     } else {
       table.accept("as", check_user_name(sudo.as));
     }
@@ -196,13 +196,13 @@ class Loader {
       const Result<Command> command = parse_command(text);
       if (!table.accept("commands", command)) continue;
       if (command->path.ends_with('/')) {
-        table.problem("commands", quoted(text) + " is a directory; name each command");
+        table.problem("commands", in_quotes(text) + " is a directory; name each command");
         continue;
       }
       if (command->path == "ALL" && !role.dangerous) {
         table.problem("commands", "\"ALL\" needs dangerous = true in the role");
       } else if (sudo.as == "root" && !role.dangerous && root_equivalent_command(*command)) {
-        table.problem("commands", quoted(text) +
+        table.problem("commands", in_quotes(text) +
                                       " as root is as good as any command as root; say dangerous = true in " +
                                       "the role if that is meant");
       }

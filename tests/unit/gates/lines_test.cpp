@@ -184,3 +184,67 @@ TEST_CASE("package removal sees every line that would lock people out, and no co
   CHECK((*found)[1].line == 2);
   CHECK_FALSE((*found)[1].marked);
 }
+
+TEST_CASE("back to observe and off need no proof", "[gates]") {
+  const Directory dir;
+  REQUIRE(jit::set_gate(dir.path, "sshd", GateMode::enforce, {"exempt=root", "timeout=700"}));
+  const std::string enforced = dir.text("sshd");
+  REQUIRE(count(enforced, "mode=enforce") == 2);
+  std::string after = enforced;
+  SECTION("a line written by hand stands there") {
+    after += "account required pam_jit.so services=x mode=enforce\n";
+    dir.put("sshd", after);
+  }
+  SECTION("what stands behind forgets a refusal") {
+    after += "account [default=reset] pam_unix.so\n";
+    dir.put("sshd", after);
+  }
+  SECTION("the file does not parse") {
+    after += "session nonsense \\\n";
+    dir.put("sshd", after);
+  }
+  SECTION("an include leads nowhere") {
+    after += "account include nowhere\n";
+    dir.put("sshd", after);
+  }
+  SECTION("the service became a link") {
+    fs::create_directory(dir.path / "elsewhere");
+    fs::rename(dir.path / "sshd", dir.path / "elsewhere" / "sshd");
+    fs::create_symlink("elsewhere/sshd", dir.path / "sshd");
+  }
+  SECTION("its lines moved into another file, which it includes") {
+    dir.put("sshd", "@include mine\n");
+    dir.put("mine", after);
+  }
+  const bool moved = fs::exists(dir.path / "mine");
+  const bool linked = fs::is_symlink(dir.path / "sshd");
+  const std::string where = moved ? "mine" : "sshd";
+  const auto eased = jit::set_gate(dir.path, "sshd", GateMode::observe, {});
+  REQUIRE(eased);
+  CHECK(count(dir.text(where), "services=sshd mode=observe exempt=root timeout=700 # jit-gate") == 2);
+  CHECK(count(dir.text(where), "services=sshd mode=enforce") == 0);
+  CHECK(fs::is_symlink(dir.path / "sshd") == linked);
+  const bool whole = linked;  // a link and nothing else: the gate is as it should be
+  CHECK(jit::gate_problems(dir.path, "sshd", GateMode::observe).empty() == whole);
+
+  REQUIRE(jit::remove_gate(dir.path, "sshd"));
+  CHECK(count(dir.text(where), "# jit-gate") == 0);
+  CHECK(fs::is_symlink(dir.path / "sshd") == linked);
+}
+
+TEST_CASE("a change of mode touches the value of mode= in our lines and nothing else", "[gates]") {
+  const std::string other = "account required pam_jit.so mode=enforce\n# mode=enforce # jit-gate\n";
+  CHECK(jit::with_mode(other, GateMode::observe) == other);
+  CHECK(jit::with_mode("account required pam_jit.so x_mode=a [mode=enforce] \\\n\tmode=enforce# jit-gate\n" + other,
+                       GateMode::observe) ==
+        "account required pam_jit.so x_mode=a [mode=observe] \\\n\tmode=observe# jit-gate\n" + other);
+}
+
+TEST_CASE("a link to itself hides no other line", "[gates]") {
+  const Directory dir;
+  REQUIRE(jit::set_gate(dir.path, "sudo", GateMode::enforce, {}));
+  fs::create_symlink("aaa", dir.path / "aaa");
+  const auto found = jit::find_lines(dir.path);
+  REQUIRE(found);
+  CHECK(found->size() == 4);
+}
