@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "jitd/gates/pam_files.hpp"
@@ -117,6 +120,7 @@ std::optional<PamLine> old_line(std::string_view text) {
 struct Change {
   std::string file;
   std::string text;
+  std::string old;
 };
 
 // What write_lines would write, proven.
@@ -148,20 +152,105 @@ Result<Change> prepare(const std::string& pam_dir, const std::string& service, G
       }
     }
   }
-  return Change{service, std::move(*changed)};
+  return Change{service, std::move(*changed), std::move(*text)};
 }
 
-Result<void> replace_keeping(const std::string& pam_dir, const Change& change) {
+Result<void> replace_keeping(const std::string& pam_dir, const std::string& file, const std::string& text) {
   auto dir = open_dir(pam_dir);
   if (!dir) return tl::unexpected(dir.error());
-  const std::string path = fmt::format("{}/{}", pam_dir, change.file);
-  auto old = open_regular(dir->get(), change.file, O_RDONLY, path);
+  const std::string path = fmt::format("{}/{}", pam_dir, file);
+  auto old = open_regular(dir->get(), file, O_RDONLY, path);
   if (!old) return tl::unexpected(old.error());
   auto mode = mode_of(old->get());
   if (!mode) return within(path, mode.error());
-  auto written = replace_file(system_files(), dir->get(), change.file, change.text, *mode);
+  auto written = replace_file(system_files(), dir->get(), file, text, *mode);
   if (!written) return within(pam_dir, written.error());
   return {};
+}
+
+using Edit = std::function<std::string(std::string_view text)>;
+
+// Edits the file that PAM_DIR/NAME means, links followed as libpam follows them. True when that changed it.
+Result<bool> edit_file(const std::string& pam_dir, const std::string& name, const Edit& edit) {
+  const std::string path = fmt::format("{}/{}", pam_dir, name);
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(path, error);
+  if (error) return fail_errno(error.value(), path);
+  const auto text = read_file(real.string(), kLargest);
+  if (!text) return tl::unexpected(text.error());
+  const std::string changed = edit(*text);
+  if (changed == *text) return false;
+  auto written = replace_keeping(real.parent_path().string(), real.filename().string(), changed);
+  if (!written) return tl::unexpected(written.error());
+  return true;
+}
+
+// Whose gate a marked line is: with_lines puts the service whose file it is first.
+std::string first_service(const std::string& line) {
+  for (const std::string& word : pam_words(std::string_view(line).substr(0, line.find('#')))) {
+    if (word.starts_with("services=")) return word.substr(9, word.find(',') - 9);
+  }
+  return {};
+}
+
+// Edits every file with marked lines of the family, whatever goes wrong with another of them. Returns their names.
+Result<std::vector<std::string>> edit_marked(const std::string& pam_dir, const std::vector<std::string>& family,
+                                             const Edit& edit) {
+  const auto in_family = [&](const std::string& name) {
+    return std::find(family.begin(), family.end(), name) != family.end();
+  };
+  const auto found = find_lines(pam_dir);
+  if (!found) return tl::unexpected(found.error());
+  std::vector<std::string> files;
+  std::optional<Error> failed;
+  for (const LineFound& line : *found) {
+    const std::string name = line.file.substr(line.file.rfind('/') + 1);
+    if (!line.marked || (!in_family(name) && !in_family(first_service(line.text)))) continue;
+    if (!files.empty() && files.back() == name) continue;
+    files.push_back(name);
+    if (auto edited = edit_file(pam_dir, name, edit); !edited && !failed) failed = edited.error();
+  }
+  if (failed) return tl::unexpected(*failed);
+  return files;
+}
+
+// One line's words of the form mode=VALUE with another value, [mode=VALUE] among them.
+std::string line_with_mode(std::string_view line, GateMode mode) {
+  constexpr std::string_view kKey = "mode=";
+  const auto rule_end = std::min(line.find('#'), line.size());
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t key = 0; (key = line.find(kKey, key)) < rule_end; key = at) {
+    const bool word = key == 0 || std::string_view(" \t\n[").find(line[key - 1]) != std::string_view::npos;
+    const auto end = std::min(line.find_first_of(" \t\n]\\", key), rule_end);
+    out += line.substr(at, key - at);
+    out += word ? fmt::format("{}{}", kKey, name_of(mode)) : std::string(line.substr(key, end - key));
+    at = end;
+  }
+  out += line.substr(at);
+  return out;
+}
+
+// The text with each physical line of a marked rule edited.
+std::string with_marked(std::string_view text, const Edit& edit) {
+  std::string out;
+  const auto raw = physical_lines(text);
+  const auto lines = logical_lines(text);
+  if (!lines) {
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+      const bool marked = looks_marked(raw[i], i == 0 ? std::string_view{} : raw[i - 1]);
+      out += marked ? edit(raw[i]) : std::string(raw[i]);
+    }
+    return out;
+  }
+  std::size_t number = 1;
+  for (const LogicalLine& line : *lines) {
+    if (!is_marked(line)) continue;
+    for (; number < line.first; ++number) out += raw[number - 1];
+    for (; number <= line.last; ++number) out += edit(raw[number - 1]);
+  }
+  for (; number <= raw.size(); ++number) out += raw[number - 1];
+  return out;
 }
 
 // The files of a gate that carry lines themselves, each with the services that it is about.
@@ -182,6 +271,21 @@ Result<std::vector<std::pair<std::string, std::vector<std::string>>>> owners(con
   auto kept = found;
   std::erase_if(kept, [&](const auto& one) { return reached_elsewhere(one.first); });
   return kept.empty() ? found : kept;
+}
+
+// What set_gate would write, proven.
+Result<std::vector<Change>> changes_of(const std::string& pam_dir, const std::string& service, GateMode mode,
+                                       const std::vector<std::string>& extra_args) {
+  if (auto good = check_service_name(service); !good) return tl::unexpected(good.error());
+  auto owning = owners(pam_dir, service_family(pam_dir, service));
+  if (!owning) return tl::unexpected(owning.error());
+  std::vector<Change> changes;
+  for (const auto& [file, services] : *owning) {
+    auto change = prepare(pam_dir, file, mode, services, extra_args);
+    if (!change) return tl::unexpected(change.error());
+    changes.push_back(std::move(*change));
+  }
+  return changes;
 }
 
 }  // namespace
@@ -222,60 +326,57 @@ Result<std::string> with_lines(std::string_view text, GateMode mode, const std::
 }
 
 std::string without_lines(std::string_view text) {
-  std::string out;
-  const auto raw = physical_lines(text);
-  const auto lines = logical_lines(text);
-  if (!lines) {
-    for (std::size_t i = 0; i < raw.size(); ++i) {
-      if (!looks_marked(raw[i], i == 0 ? std::string_view{} : raw[i - 1])) out += raw[i];
-    }
-    return out;
-  }
-  std::size_t number = 1;
-  for (const LogicalLine& line : *lines) {
-    if (!is_marked(line)) continue;
-    for (; number < line.first; ++number) out += raw[number - 1];
-    number = line.last + 1;
-  }
-  for (; number <= raw.size(); ++number) out += raw[number - 1];
-  return out;
+  return with_marked(text, [](std::string_view) { return std::string(); });
+}
+
+std::string with_mode(std::string_view text, GateMode mode) {
+  return with_marked(text, [mode](std::string_view line) { return line_with_mode(line, mode); });
 }
 
 Result<void> write_lines(const std::string& pam_dir, const std::string& service, GateMode mode,
                          const std::vector<std::string>& services, const std::vector<std::string>& extra_args) {
   auto change = prepare(pam_dir, service, mode, services, extra_args);
   if (!change) return tl::unexpected(change.error());
-  return replace_keeping(pam_dir, *change);
+  return replace_keeping(pam_dir, change->file, change->text);
 }
 
 Result<bool> remove_lines(const std::string& pam_dir, const std::string& service) {
   if (auto good = check_service_name(service); !good) return tl::unexpected(good.error());
-  auto text = read_file(fmt::format("{}/{}", pam_dir, service), kLargest);
-  if (!text && text.error().code == Errc::not_found) return false;
-  if (!text) return tl::unexpected(text.error());
-  std::string bare = without_lines(*text);
-  if (bare == *text) return false;
-  if (auto written = replace_keeping(pam_dir, Change{service, std::move(bare)}); !written) {
-    return tl::unexpected(written.error());
-  }
-  return true;
+  auto removed = edit_file(pam_dir, service, without_lines);
+  if (!removed && removed.error().code == Errc::not_found) return false;
+  return removed;
+}
+
+Result<void> prove_gate(const std::string& pam_dir, const std::string& service, GateMode mode,
+                        const std::vector<std::string>& extra_args) {
+  const auto changes = changes_of(pam_dir, service, mode, extra_args);
+  if (!changes) return tl::unexpected(changes.error());
+  return {};
 }
 
 Result<std::vector<std::string>> set_gate(const std::string& pam_dir, const std::string& service, GateMode mode,
                                           const std::vector<std::string>& extra_args) {
   if (auto good = check_service_name(service); !good) return tl::unexpected(good.error());
-  const auto family = service_family(pam_dir, service);
-  auto owning = owners(pam_dir, family);
-  if (!owning) return tl::unexpected(owning.error());
-  std::vector<Change> changes;
-  for (const auto& [file, services] : *owning) {
-    auto change = prepare(pam_dir, file, mode, services, extra_args);
-    if (!change) return tl::unexpected(change.error());
-    changes.push_back(std::move(*change));
+  std::vector<std::string> eased;
+  if (mode == GateMode::observe) {
+    auto marked = edit_marked(pam_dir, service_family(pam_dir, service),
+                              [](std::string_view text) { return with_mode(text, GateMode::observe); });
+    if (!marked) return marked;
+    eased = std::move(*marked);
   }
+  const auto changes = changes_of(pam_dir, service, mode, extra_args);
+  if (!changes && eased.empty()) return tl::unexpected(changes.error());
+  if (!changes && extra_args.empty()) return eased;
+  if (!changes) return within("observes now, with the arguments that it had", changes.error());
   std::vector<std::string> files;
-  for (const Change& change : changes) {
-    if (auto written = replace_keeping(pam_dir, change); !written) return tl::unexpected(written.error());
+  for (const Change& change : *changes) {
+    if (auto written = replace_keeping(pam_dir, change.file, change.text); !written) {
+      // Not half a gate: those before it are as they were.
+      for (std::size_t i = 0; i < files.size(); ++i) {
+        (void)replace_keeping(pam_dir, (*changes)[i].file, (*changes)[i].old);
+      }
+      return tl::unexpected(written.error());
+    }
     files.push_back(change.file);
   }
   return files;
@@ -283,13 +384,23 @@ Result<std::vector<std::string>> set_gate(const std::string& pam_dir, const std:
 
 Result<std::vector<std::string>> remove_gate(const std::string& pam_dir, const std::string& service) {
   if (auto good = check_service_name(service); !good) return tl::unexpected(good.error());
-  std::vector<std::string> files;
+  return edit_marked(pam_dir, service_family(pam_dir, service), without_lines);
+}
+
+std::vector<std::string> gate_problems(const std::string& pam_dir, const std::string& service, GateMode mode) {
+  std::vector<std::string> problems;
   for (const std::string& member : service_family(pam_dir, service)) {
-    auto removed = remove_lines(pam_dir, member);
-    if (!removed) return tl::unexpected(removed.error());
-    if (*removed) files.push_back(member);
+    const auto config = PamConfig::load(pam_dir, member);
+    if (!config) {
+      problems.push_back(config.error().message);
+      continue;
+    }
+    for (const auto& findings :
+         {prove_account(*config, std::string(name_of(mode))), prove_session(*config, std::string(name_of(mode)))}) {
+      for (const StackFinding& finding : findings) problems.push_back(finding.text);
+    }
   }
-  return files;
+  return problems;
 }
 
 Result<std::vector<LineFound>> find_lines(const std::string& pam_dir) {
@@ -298,9 +409,10 @@ Result<std::vector<LineFound>> find_lines(const std::string& pam_dir) {
   std::vector<LineFound> found;
   for (const std::string& name : *names) {
     const auto text = read_pam_file(pam_dir, name);
-    if (!text && text.error().code == Errc::not_found) continue;  // a dangling link
-    if (!text && text.error().code == Errc::invalid) continue;    // a directory: no service
-    if (!text) return tl::unexpected(text.error());
+    const int error = text ? 0 : text.error().errnum;
+    // What keeps only us from reading; all else keeps libpam, too.
+    if (error == EMFILE || error == ENFILE || error == ENOMEM) return tl::unexpected(text.error());
+    if (!text) continue;
     const std::string path = fmt::format("{}/{}", pam_dir, name);
     if (const auto lines = logical_lines(*text)) {
       for (const LogicalLine& line : *lines) {

@@ -28,6 +28,9 @@ enum class GateMode : std::uint8_t { observe, enforce };
 // Without any marked line. Text that does not parse comes back without the lines of which that can be told all the
 // same.
 [[nodiscard]] std::string without_lines(std::string_view text);
+// With `mode` as the value of mode= in its marked lines, and nothing else changed; of text that does not parse the
+// lines of which that can be told.
+[[nodiscard]] std::string with_mode(std::string_view text, GateMode mode);
 
 // The same on a directory: replaced atomically, owner, mode and labels kept. Names are of files in `pam_dir`.
 // write_lines proves the stack that would come of it (gates/stack.hpp) and writes nothing where the proof fails.
@@ -39,11 +42,22 @@ enum class GateMode : std::uint8_t { observe, enforce };
 
 // A gate as an admin means it: the service and its twin (sudo and sudo-i, su and su-l). A service that another of
 // them reaches by include gets no lines of its own. Returns the files that now carry lines, or that carried some.
+//
+// The way back needs no proof, or what breaks a stack would also keep the gate on it shut: with GateMode::observe,
+// lines that stand get that mode before anything else, links followed to the file that they mean. Only then are they
+// written anew, where the proof holds; where it does not, gate_problems says why. remove_gate proves nothing either.
 [[nodiscard]] Result<std::vector<std::string>> set_gate(const std::string& pam_dir, const std::string& service,
                                                         GateMode mode, const std::vector<std::string>& extra_args);
 [[nodiscard]] Result<std::vector<std::string>> remove_gate(const std::string& pam_dir, const std::string& service);
+// Whether set_gate would write; nothing is changed.
+[[nodiscard]] Result<void> prove_gate(const std::string& pam_dir, const std::string& service, GateMode mode,
+                                      const std::vector<std::string>& extra_args);
+// What is wrong with a gate as it stands, of the service and its twin; empty: proven.
+[[nodiscard]] std::vector<std::string> gate_problems(const std::string& pam_dir, const std::string& service,
+                                                     GateMode mode);
 
-// Every file with a line that names pam_jit.so, marked or not: "FILE:LINE".
+// Every file with a line that names pam_jit.so, marked or not: "FILE:LINE". A file that cannot be read (a directory,
+// a link to nothing or to itself) is passed over: libpam reads no more of it.
 struct LineFound {
   std::string file;
   unsigned line = 0;

@@ -1,7 +1,10 @@
 // gate-lines: our lines in /etc/pam.d, without jitd and without a policy. Package removal runs `gate-lines off
-// --all`, and the timer behind `jitctl gate enforce --confirm` runs `gate-lines observe SERVICE`.
+// --all`, the timer behind `jitctl gate enforce --confirm` runs `gate-lines observe SERVICE`, and a boot that came
+// before that timer runs `gate-lines observe --unconfirmed`.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -10,6 +13,7 @@
 #include "jitd/gates/lines.hpp"
 #include "jitd/gates/pam_files.hpp"
 #include "jitd/gates/stack.hpp"
+#include "jitd/sys/files.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -17,6 +21,7 @@ namespace {
 
 constexpr const char* kUsage =
     "usage: gate-lines observe|enforce SERVICE\n"
+    "       gate-lines observe --unconfirmed\n"
     "       gate-lines off SERVICE|--all\n"
     "       gate-lines list\n";
 
@@ -25,37 +30,75 @@ int failed(const Error& error) {
   return 1;
 }
 
+// A file for each service that `jitctl gate enforce` changed and nobody confirmed yet (jitctl/gate_state.hpp).
+const std::string kUnconfirmed = "/var/lib/jit/gate";
+
+void forget(const std::string& service) {
+  (void)::unlink((kUnconfirmed + "/" + service).c_str());
+}
+
 int set(GateMode mode, const std::string& service) {
   const auto files = set_gate(kPamDir, service, mode, {});
   if (!files) return failed(files.error());
-  for (const std::string& file : *files) fmt::print("{}/{}: {}\n", kPamDir, file, name_of(mode));
+  for (const std::string& file : *files) fmt::print("{}/{}: {}\n", kPamDir, shown(file), name_of(mode));
+  for (const std::string& problem : gate_problems(kPamDir, service, mode)) {
+    fmt::print(stderr, "gate-lines: warning: {}\n", shown(problem));
+  }
+  if (mode == GateMode::observe) forget(service);
   return 0;
 }
 
-// Takes every marked line out, whatever else goes wrong on the way; what is left makes it fail.
+// The timer that would have fallen back went with the boot before this one.
+int observe_unconfirmed() {
+  const auto dir = open_dir(kUnconfirmed);
+  if (!dir && dir.error().code == Errc::not_found) return 0;
+  if (!dir) return failed(dir.error());
+  const auto names = list_dir(dir->get());
+  if (!names) return failed(names.error());
+  int status = 0;
+  for (const std::string& name : *names) {
+    if (check_service_name(name)) status = std::max(status, set(GateMode::observe, name));
+  }
+  return status;
+}
+
+// Takes every marked line out, whatever else goes wrong on the way; what is left makes it fail. With a line by hand
+// the package stays, so its gates stay as well: nothing is taken out then.
 int all_off() {
   const auto found = find_lines(kPamDir);
   if (!found) return failed(found.error());
+  const auto still = [](const LineFound& line) {
+    fmt::print(
+        stderr,
+        "gate-lines: {}:{}: still names {}, which locks everybody out once the module is gone; take it out by hand\n",
+        shown(line.file), line.line, kModule);
+  };
+  bool by_hand = false;
+  for (const LineFound& line : *found) {
+    if (line.marked) continue;
+    still(line);
+    by_hand = true;
+  }
+  if (by_hand) {
+    fmt::print(stderr, "gate-lines: nothing was changed\n");
+    return 1;
+  }
   std::string last;
   for (const LineFound& line : *found) {
     const std::string name = line.file.substr(line.file.rfind('/') + 1);
-    if (!line.marked || name == last) continue;
+    if (name == last) continue;
     last = name;
     const auto removed = remove_lines(kPamDir, name);
     if (!removed) {
       (void)failed(removed.error());
     } else if (*removed) {
-      fmt::print("{}: taken out\n", line.file);
+      fmt::print("{}: taken out\n", shown(line.file));
     }
+    forget(name);
   }
   const auto left = find_lines(kPamDir);
   if (!left) return failed(left.error());
-  for (const LineFound& line : *left) {
-    fmt::print(
-        stderr,
-        "gate-lines: {}:{}: still names {}, which locks everybody out once the module is gone; take it out by hand\n",
-        shown(line.file), line.line, kModule);
-  }
+  for (const LineFound& line : *left) still(line);
   return left->empty() ? 0 : 1;
 }
 
@@ -63,7 +106,8 @@ int off(const std::string& service) {
   if (const auto text = read_pam_file(kPamDir, service); !text) return failed(text.error());
   const auto files = remove_gate(kPamDir, service);
   if (!files) return failed(files.error());
-  for (const std::string& file : *files) fmt::print("{}/{}: taken out\n", kPamDir, file);
+  for (const std::string& file : *files) fmt::print("{}/{}: taken out\n", kPamDir, shown(file));
+  forget(service);
   return 0;
 }
 
@@ -83,6 +127,7 @@ int run(const std::vector<std::string>& args) {
     return 0;
   }
   if (args.size() == 2 && args[0] == "off" && args[1] == "--all") return all_off();
+  if (args.size() == 2 && args[0] == "observe" && args[1] == "--unconfirmed") return observe_unconfirmed();
   if (args.size() == 2 && !args[1].starts_with('-')) {
     if (args[0] == "observe") return set(GateMode::observe, args[1]);
     if (args[0] == "enforce") return set(GateMode::enforce, args[1]);
