@@ -38,6 +38,14 @@ void say_files(Context& context, const std::vector<std::string>& files, std::str
   if (files.empty()) context.out << "Nothing to change.\n";
 }
 
+// Nothing of an unconfirmed change is left to take back.
+void no_longer_waiting(Context& context, const std::string& service) {
+  const auto change = remembered(context, service);
+  if (change && !*change) return;
+  disarm_fallbacks(context, service);
+  forget(context, service);
+}
+
 Outcome list(Context& context) {
   const auto policy = read_policy(context.places.etc_jit + "/policy.d");
   const auto lines = find_lines(pam_dir(context));
@@ -89,11 +97,11 @@ Outcome observe(Context& context, const GateOptions& options) {
   }
   const auto files = set_gate(pam_dir(context), options.service, GateMode::observe, arguments);
   if (!files) return tl::unexpected(files.error());
-  if (const auto change = remembered(context, options.service); change && *change) {
-    (void)disarm_fallback(context, options.service);
-    forget(context, options.service);
-  }
+  no_longer_waiting(context, options.service);
   say_files(context, *files, "observe");
+  for (const auto& problem : gate_problems(pam_dir(context), options.service, GateMode::observe)) {
+    complain(context, "warning: " + problem);
+  }
   return Exit::done;
 }
 
@@ -117,9 +125,10 @@ Outcome confirm(Context& context, const GateOptions& options) {
     return fail(Errc::refused,
                 "this session was opened before the change: open a new one, through the gate, and confirm there");
   }
-  if (auto stopped = disarm_fallback(context, options.service); !stopped && (*change)->boot_id == clock.boot_id()) {
+  if (auto stopped = disarm_fallback(context, (*change)->timer); !stopped && (*change)->boot_id == clock.boot_id()) {
     return within("the fall-back could not be called off", stopped.error());
   }
+  disarm_fallbacks(context, options.service);  // of changes that were cut short
   forget(context, options.service);
   context.out << (context.json ? JsonObject().text("service", options.service).text("mode", "enforce").str()
                                : fmt::format("The gate on {} stays enforced.", options.service))
@@ -175,10 +184,7 @@ Outcome off(Context& context, const GateOptions& options) {
   }
   const auto files = remove_gate(pam_dir(context), options.service);
   if (!files) return tl::unexpected(files.error());
-  if (const auto change = remembered(context, options.service); change && *change) {
-    (void)disarm_fallback(context, options.service);
-    forget(context, options.service);
-  }
+  no_longer_waiting(context, options.service);
   say_files(context, *files, "off");
   return Exit::done;
 }

@@ -43,6 +43,36 @@ Result<std::size_t> show_observed(Context& context, const std::string& service) 
   return reply->items.size();
 }
 
+// The change, its way back first: a timer, and the file that a boot goes by. An earlier change that waits to be
+// confirmed keeps its own until this one stands.
+Result<std::vector<std::string>> enforce_until_confirmed(Context& context, const std::string& service,
+                                                         const std::vector<std::string>& arguments, Seconds after) {
+  const SystemClock clock;
+  const auto earlier = remembered(context, service);
+  const auto timer = arm_fallback(context, service, after);
+  if (!timer) return tl::unexpected(timer.error());
+  const auto give_up = [&](const Error& error) {
+    (void)disarm_fallback(context, *timer);
+    if (earlier && *earlier) {
+      (void)remember(context, service, **earlier);
+    } else {
+      forget(context, service);
+    }
+    return tl::unexpected(error);
+  };
+  GateChange change{clock.boot_id(), clock.now().boot_ms, *timer};
+  if (auto kept = remember(context, service, change); !kept) return give_up(kept.error());
+  auto files = set_gate(pam_dir(context), service, GateMode::enforce, arguments);
+  if (!files) return give_up(files.error());
+  // Only a session that began behind the change can confirm it.
+  change.boot_ms = clock.now().boot_ms;
+  if (auto kept = remember(context, service, change); !kept) {
+    return within("the gate enforces and will fall back, since it cannot be confirmed", kept.error());
+  }
+  if (earlier && *earlier && (*earlier)->boot_id == change.boot_id) (void)disarm_fallback(context, (*earlier)->timer);
+  return files;
+}
+
 }  // namespace
 
 Result<std::string> prove_approver(Context& context, const std::string& host, const std::string& proof_file,
@@ -99,6 +129,10 @@ Outcome gate_enforce(Context& context, const GateOptions& options) {
   const auto exempt =
       options.exempt.empty() ? (now->exempt.empty() ? std::string("root") : now->exempt) : options.exempt;
   if (auto login = need_exempt_login(context, service, exempt); !login) return tl::unexpected(login.error());
+  const std::vector<std::string> arguments = {"exempt=" + exempt};
+  if (auto good = prove_gate(pam_dir(context), service, GateMode::enforce, arguments); !good) {
+    return tl::unexpected(good.error());
+  }
   const auto approver = prove_approver(context, host->host, options.proof, options.key);
   if (!approver) return within("no approver's key is proven", approver.error());
   context.err << fmt::format("{} can sign; {} can get in whatever happens.\n", shown(*approver), shown(exempt));
@@ -111,18 +145,8 @@ Outcome gate_enforce(Context& context, const GateOptions& options) {
       return Exit::failed;
     }
   }
-  // The way back stands before the change: whatever stops us in between, the timer only writes what stood there in
-  // effect.
-  if (auto armed = arm_fallback(context, service, *after); !armed) return tl::unexpected(armed.error());
-  const SystemClock clock;
-  const auto files = set_gate(pam_dir(context), service, GateMode::enforce, {"exempt=" + exempt});
-  if (!files) {
-    (void)disarm_fallback(context, service);
-    return tl::unexpected(files.error());
-  }
-  if (auto kept = remember(context, service, {clock.boot_id(), clock.now().boot_ms}); !kept) {
-    return within("the gate enforces and will fall back, since it cannot be confirmed", kept.error());
-  }
+  const auto files = enforce_until_confirmed(context, service, arguments, *after);
+  if (!files) return tl::unexpected(files.error());
   if (context.json) {
     JsonObject object;
     object.text("service", service).text("mode", "enforce").texts("files", *files).text("approver", *approver);

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "jitd/gates/pam_files.hpp"
+#include "jitd/sys/clock.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/peer.hpp"
 #include "policy/text.hpp"
@@ -49,7 +50,7 @@ Result<void> remember(const Context& context, const std::string& service, const 
   if (::mkdir(directory(context).c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, directory(context));
   const auto dir = open_dir(directory(context));
   if (!dir) return tl::unexpected(dir.error());
-  const auto text = fmt::format("{} {}\n", change.boot_id, change.boot_ms);
+  const auto text = fmt::format("{} {} {}\n", change.boot_id, change.boot_ms, change.timer);
   return replace_file(system_files(), dir->get(), service, text, {0600, ::geteuid(), ::getegid()});
 }
 
@@ -58,32 +59,32 @@ Result<std::optional<GateChange>> remembered(const Context& context, const std::
   if (!text && text.error().code == Errc::not_found) return std::optional<GateChange>();
   if (!text) return tl::unexpected(text.error());
   const auto words = split(std::string_view(*text).substr(0, text->find('\n')), ' ');
-  const auto time = words.size() == 2 ? parse_number(words[1]) : Result<std::uint64_t>(fail(Errc::invalid, ""));
+  const auto time = words.size() == 3 ? parse_number(words[1]) : Result<std::uint64_t>(fail(Errc::invalid, ""));
   if (!time)
     return fail(Errc::invalid, fmt::format("{}/{}: damaged; say gate enforce again", directory(context), service));
-  return std::optional(GateChange{std::string(words[0]), *time});
+  return std::optional(GateChange{std::string(words[0]), *time, std::string(words[2])});
 }
 
 void forget(const Context& context, const std::string& service) {
   (void)::unlink((directory(context) + "/" + service).c_str());
 }
 
-std::string fallback_unit(const std::string& service) {
-  std::string name = "jit-gate-confirm-" + service;
+std::string fallback_timer(const std::string& service, std::string_view number) {
+  std::string name = service;
   std::replace_if(
       name.begin(), name.end(), [](char byte) { return byte == '+' || byte == '@'; }, '_');
-  return name;
+  return fmt::format("jit-gate-confirm-{}:{}.timer", name, number);
 }
 
-Result<void> arm_fallback(Context& context, const std::string& service, Seconds after) {
-  (void)disarm_fallback(context, service);
+Result<std::string> arm_fallback(Context& context, const std::string& service, Seconds after) {
+  const auto timer = fallback_timer(service, std::to_string(SystemClock().now().boot_ms));
   SpawnRequest request;
   request.argv = {context.places.usr + "/bin/systemd-run",
                   "--quiet",
                   "--collect",
                   fmt::format("--on-active={}s", after.count()),
                   "--timer-property=AccuracySec=1s",
-                  "--unit=" + fallback_unit(service),
+                  "--unit=" + timer.substr(0, timer.rfind('.')),
                   "--description=Falls back to observe unless the gate on " + service + " is confirmed",
                   context.places.usr + "/libexec/jit/gate-lines",
                   "observe",
@@ -95,11 +96,15 @@ Result<void> arm_fallback(Context& context, const std::string& service, Seconds 
     return fail(Errc::system,
                 fmt::format("the timer that falls back to observe could not be armed: {}", shown(outcome->err, 300)));
   }
-  return {};
+  return timer;
 }
 
-Result<void> disarm_fallback(Context& context, const std::string& service) {
-  return systemctl(context, {"--quiet", "stop", fallback_unit(service) + ".timer"});
+Result<void> disarm_fallback(Context& context, const std::string& timer) {
+  return systemctl(context, {"--quiet", "stop", timer});
+}
+
+void disarm_fallbacks(Context& context, const std::string& service) {
+  (void)disarm_fallback(context, fallback_timer(service, "*"));
 }
 
 Result<std::uint64_t> session_started_ms(const Context& context) {

@@ -51,6 +51,7 @@ class FakeSpawn final : public Spawn {
       outcome.out = agent;
       return outcome;
     }
+    if (systemd && (argv.at(0).ends_with("/systemd-run") || argv.at(0).ends_with("/systemctl"))) return outcome;
     if (argv.at(0) != "/usr/bin/ssh-keygen" || !key) {
       outcome.exit_status = 1;
       outcome.err = "cannot";
@@ -70,6 +71,7 @@ class FakeSpawn final : public Spawn {
 
   std::vector<SpawnRequest> requests;
   std::string agent;
+  bool systemd = false;        // timers can be armed and stopped
   std::string sign_elsewhere;  // a namespace that a bad ssh-keygen would use instead
   std::optional<SigningKey> key;
 };

@@ -256,6 +256,57 @@ TEST_CASE("gate: lines are written and taken out, enforce only after its proofs"
   }
 }
 
+TEST_CASE("a gate that waits to be confirmed keeps its way back whatever becomes of another enforce", "[jitctl]") {
+  Fixture f;
+  f.context.uid = 0;
+  f.spawn.systemd = true;
+  f.put("etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+  f.put("etc/group", "root:x:0:\n");
+  f.put("etc/shadow", "root:$y$abc:1::::::\n");
+  const std::string stack = "account required pam_unix.so\nsession required pam_unix.so\n";
+  f.put("etc/pam.d/login", stack);
+  f.put("etc/pam.d/other", stack);
+  f.put("etc/jit/trust/approvers", "carol " + public_key_line(f.spawn.key->public_key()) + "\n");
+  f.daemon.answer(Verb::inspect, done(Row().text(Tag::host, "db1")));
+  f.daemon.answer(Verb::observed, done());
+  // What systemd was told: timers that were armed, and of those what was not stopped.
+  const auto standing = [&] {
+    std::vector<std::string> timers;
+    for (const auto& request : f.spawn.requests) {
+      if (request.argv[0].ends_with("/systemd-run")) timers.push_back(request.argv[5].substr(7) + ".timer");
+      if (request.argv[0].ends_with("/systemctl")) std::erase(timers, request.argv.back());
+    }
+    return timers;
+  };
+  const std::vector<std::string> enforce = {"gate", "enforce", "login", "--yes"};
+  REQUIRE(f.jitctl(enforce) == Exit::done);
+  const auto first = standing();
+  REQUIRE(first.size() == 1);
+  const auto waiting = remembered(f.context, "login");
+  REQUIRE((waiting && *waiting));
+  CHECK((*waiting)->timer == first[0]);
+
+  SECTION("the proof fails") {
+    f.put("etc/pam.d/login", Fixture::get(f.root + "/etc/pam.d/login") + "account [default=reset] pam_unix.so\n");
+    CHECK(f.jitctl(enforce) == Exit::refused);
+    CHECK(standing() == first);
+  }
+  SECTION("the files cannot be written") {
+    // In the way of the temporary file: a directory is not unlinked.
+    std::filesystem::create_directories(f.root + "/etc/pam.d/.login.tmp/x");
+    CHECK(f.jitctl(enforce) == Exit::failed);
+    CHECK(standing() == first);
+    CHECK((*remembered(f.context, "login"))->timer == first[0]);
+  }
+  SECTION("it is done again") {
+    CHECK(f.jitctl(enforce) == Exit::done);
+    CHECK(standing().size() == 1);
+    CHECK(standing() != first);
+    // The new one stands before the old one goes.
+    CHECK(f.spawn.requests.back().argv.back() == first[0]);
+  }
+}
+
 TEST_CASE("gate off for sudo while a grant with sudo is active", "[jitctl]") {
   Fixture f;
   f.context.uid = 0;
@@ -308,19 +359,19 @@ TEST_CASE("confirming a gate", "[jitctl]") {
   // A change at the moment at which the session began, or after it: not through the gate as it is now.
   const std::string boot(36, 'b');
   std::string boot_id = Fixture::get("/proc/sys/kernel/random/boot_id").substr(0, 36);
-  REQUIRE(remember(f.context, "login", {boot_id, 50000}).has_value());
+  REQUIRE(remember(f.context, "login", {boot_id, 50000, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::refused);
   CHECK(f.err.str().find("before the change") != std::string::npos);
   CHECK(remembered(f.context, "login")->has_value());
   // Opened after the change it is a new session; the timer cannot be stopped here, so it is not confirmed.
-  REQUIRE(remember(f.context, "login", {boot_id, 49999}).has_value());
+  REQUIRE(remember(f.context, "login", {boot_id, 49999, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::failed);
   // Another boot: its timers are gone with it.
-  REQUIRE(remember(f.context, "login", {boot, UINT64_MAX / 2}).has_value());
+  REQUIRE(remember(f.context, "login", {boot, UINT64_MAX / 2, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::done);
   CHECK_FALSE(remembered(f.context, "login")->has_value());
   // What fell back already is not confirmed.
   REQUIRE(set_gate(f.root + "/etc/pam.d", "login", GateMode::observe, {}).has_value());
-  REQUIRE(remember(f.context, "login", {boot, 1}).has_value());
+  REQUIRE(remember(f.context, "login", {boot, 1, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::refused);
 }
