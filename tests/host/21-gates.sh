@@ -29,6 +29,30 @@ ok "gate off" root jitctl gate off sshd
 ok "bob gets in" can_ssh bob
 ok "all files are what they were" [ "$before" = "$(root sh -c 'cd /etc/pam.d && sha256sum *')" ]
 
+# Enforced as an admin does it, and not confirmed: whatever breaks meanwhile, it falls back; at a reboot as well.
+site=$(at alice "jitctl --json status" | json_field host)
+at carol "echo 'jit test for $site' | ssh-keygen -q -Y sign -n jit-test -f ~/.ssh/id_ed25519 - 2>/dev/null" | put /root/proof.sig
+enforce() { root jitctl gate enforce sshd --exempt root,rescue --proof /root/proof.sig --yes "$@"; }
+timers() { root systemctl list-units --plain --no-legend 'jit-gate-confirm-sshd:*.timer' | grep -c .; }
+ok "enforce with its proofs" enforce
+refused "bob is refused" can_ssh bob
+root sh -c 'cp -a /etc/pam.d/sshd /root/sshd; echo "account [default=reset] pam_permit.so" >>/etc/pam.d/sshd'
+refused "a second enforce whose proof fails" enforce
+gives "leaves the way back of the first" '^1$' timers
+root cp -a /root/sshd /etc/pam.d/sshd
+ok "enforce again, for some seconds" enforce --confirm 5s
+gives "has one way back" '^1$' timers
+root sh -c 'echo "account required pam_jit.so services=x" >>/etc/pam.d/sshd; mv /etc/pam.d/sshd /etc/sshd.pam; ln -s ../sshd.pam /etc/pam.d/sshd'
+soon "which a line by hand and a link do not stop" 20 root grep -q 'services=sshd mode=observe' /etc/sshd.pam
+root sh -c 'rm /etc/sshd.pam /etc/pam.d/sshd; cp -a /root/sshd /etc/pam.d/sshd'
+ok "enforce once more" enforce
+quietly lab reboot "$host"
+within_time 20 active_policy
+refused "after a reboot no line enforces" root grep -q mode=enforce /etc/pam.d/sshd
+ok "and bob gets in" can_ssh bob
+ok "gate off" root jitctl gate off sshd
+ok "all files are what they were" [ "$before" = "$(root sh -c 'cd /etc/pam.d && sha256sum *')" ]
+
 # A gate on sudo is one on sudo -i too.
 ok "sudo" root /usr/libexec/jit/gate-lines enforce sudo
 gives "and sudo -i" 'services=sudo-i mode=enforce' root cat /etc/pam.d/sudo-i
@@ -45,7 +69,7 @@ ok "bob's rule works again" at_sudo bob
 ok "su" root /usr/libexec/jit/gate-lines observe su
 gives "covers su -" 'services=su,su-l' root cat /etc/pam.d/su
 ok "root's su is never asked" root su alice -c true
-ok "a line by hand stops removal" root sh -c 'echo "account required pam_jit.so services=login" >>/etc/pam.d/login; ! /usr/libexec/jit/gate-lines off --all 2>/root/err && grep -q "/etc/pam.d/login:" /root/err'
+ok "a line by hand stops removal, before anything is open" root sh -c 'echo "account required pam_jit.so services=login" >>/etc/pam.d/login; ! /usr/libexec/jit/gate-lines off --all 2>/root/err && grep -q "/etc/pam.d/login:" /root/err && grep -q pam_jit /etc/pam.d/su'
 root sed -i '/pam_jit.so services=login$/d' /etc/pam.d/login
 ok "without it all lines go" root /usr/libexec/jit/gate-lines off --all
 ok "and all files are what they were" [ "$before" = "$(root sh -c 'cd /etc/pam.d && sha256sum *')" ]
