@@ -106,6 +106,12 @@ void ControlServer::accept_some() {
   }
 }
 
+std::vector<ControlServer::QuotaKey> ControlServer::quotas_of(const Caller& caller) {
+  std::vector<QuotaKey> keys = {{false, caller.uid}};
+  if (!caller.root() && caller.loginuid && *caller.loginuid != caller.uid) keys.push_back({true, *caller.loginuid});
+  return keys;
+}
+
 void ControlServer::admit(UniqueFd fd) {
   auto peer = identify_(fd.get());
   if (!peer) return;  // nobody to answer: the peer is gone, or not one whom this system can name
@@ -113,28 +119,33 @@ void ControlServer::admit(UniqueFd fd) {
   if (root ? root_connections_ >= limits_.root_connections
            : connections_.size() - root_connections_ >= limits_.connections)
     return;
-  auto& quota = quotas_[peer->uid];
-  if (quota.refilled == 0) {
-    quota.tokens = limits_.burst;
-    quota.refilled = now();
+  Caller caller;
+  caller.uid = peer->uid;
+  caller.loginuid = peer->loginuid;
+  caller.pid = peer->pid;
+  const auto keys = quotas_of(caller);
+  for (const QuotaKey& key : keys) {
+    Quota& quota = quotas_[key];
+    if (quota.refilled == 0) {
+      quota.tokens = limits_.burst;
+      quota.refilled = now();
+    }
+    if (!root && quota.connections >= limits_.per_uid) return;
   }
-  if (!root && quota.connections >= limits_.per_uid) return;
 
   auto connection = std::make_unique<Connection>();
   const std::uint64_t number = next_++;
   connection->number = number;
   connection->fd = std::move(fd);
   connection->pidfd = std::move(peer->pidfd);
-  connection->caller.uid = peer->uid;
-  connection->caller.loginuid = peer->loginuid;
-  connection->caller.pid = peer->pid;
+  connection->caller = caller;
   try {
     connection->source =
         loop_.io(connection->fd.get(), EPOLLIN, [this, number](std::uint32_t e) { on_event(number, e); });
   } catch (const std::exception&) {
     return;  // the kernel has no room for another watch
   }
-  ++quota.connections;
+  for (const QuotaKey& key : keys) ++quotas_[key].connections;
   if (root) ++root_connections_;
   set_deadline(*connection, limits_.first_usec);
   connections_.emplace(number, std::move(connection));
@@ -163,13 +174,17 @@ void ControlServer::on_event(std::uint64_t number, std::uint32_t events) {
 
 bool ControlServer::take_token(const Caller& caller) {
   if (caller.root()) return true;
-  auto& quota = quotas_[caller.uid];
   const std::uint64_t at = now();
-  quota.tokens = std::min(limits_.burst,
-                          quota.tokens + static_cast<double>(at - quota.refilled) / 1e6 * limits_.frames_per_second);
-  quota.refilled = at;
-  if (quota.tokens < 1) return false;
-  quota.tokens -= 1;
+  const auto keys = quotas_of(caller);
+  const auto full = [&](const QuotaKey& key) {
+    Quota& quota = quotas_[key];
+    quota.tokens = std::min(
+        limits_.burst, quota.tokens + static_cast<double>(at - quota.refilled) / 1e6 * limits_.frames_per_second);
+    quota.refilled = at;
+    return quota.tokens >= 1;
+  };
+  if (!std::ranges::all_of(keys, full)) return false;
+  for (const QuotaKey& key : keys) quotas_[key].tokens -= 1;
   return true;
 }
 
@@ -250,8 +265,7 @@ void ControlServer::drop(std::uint64_t number) {
   Connection& connection = *it->second;
   queued_total_ -= connection.queued;
   if (connection.caller.root()) --root_connections_;
-  const auto quota = quotas_.find(connection.caller.uid);
-  if (quota != quotas_.end()) --quota->second.connections;
+  for (const QuotaKey& key : quotas_of(connection.caller)) --quotas_[key].connections;
   connections_.erase(it);
   // Who has no connection and has not asked for long has a full bucket again: nothing to remember.
   if (quotas_.size() > kQuotasKept) {

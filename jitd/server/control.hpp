@@ -3,6 +3,7 @@
 // that does not take it is dropped.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -50,16 +51,16 @@ class Responder {
 };
 
 struct ControlLimits {
-  std::size_t connections = 512;      // of all users but root together
-  std::size_t root_connections = 64;  // beside them
-  std::size_t per_uid = 16;
+  std::size_t connections = 512;                             // of all users but root together
+  std::size_t root_connections = 64;                         // beside them
+  std::size_t per_uid = 16;                                  // and for the other uids of one login together
   std::size_t queued_bytes = std::size_t{16} * 1024 * 1024;  // replies that one client has not taken yet
   std::size_t queued_total = std::size_t{64} * 1024 * 1024;  // of all clients together
   std::uint64_t first_usec = 10'000'000;                     // from connecting to the first request
   std::uint64_t idle_usec = 60'000'000;                      // between requests
   std::uint64_t stall_usec = 10'000'000;                     // without taking anything of a reply
   std::uint64_t busy_usec = 3'660'000'000;                   // for a reply to begin: `wait` takes up to an hour
-  double frames_per_second = 10;                             // of one uid but root, with bursts:
+  double frames_per_second = 10;                             // of one uid but root, as per_uid; with bursts:
   double burst = 60;
 };
 
@@ -91,12 +92,20 @@ class ControlServer {
     std::uint64_t deadline = 0;  // boot time, microseconds
     bool busy = false;           // a request is being answered: no other is read
   };
+  // Whose allowance: that of a uid, or what goes out from one login under other uids. Both bind: a user has thousands
+  // of subordinate uids (subuid(5)), and a process that nobody's login started may choose its login uid.
+  struct QuotaKey {
+    bool by_login = false;
+    std::uint32_t uid = 0;
+    auto operator<=>(const QuotaKey&) const = default;
+  };
   struct Quota {
     std::size_t connections = 0;
     double tokens = 0;
     std::uint64_t refilled = 0;
   };
 
+  [[nodiscard]] static std::vector<QuotaKey> quotas_of(const Caller& caller);
   void accept_some();
   void admit(UniqueFd fd);
   void on_event(std::uint64_t number, std::uint32_t events);
@@ -117,7 +126,7 @@ class ControlServer {
   Identify identify_;
   UniqueFd reserve_;  // given up for a moment to refuse a client when there is no free descriptor
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
-  std::map<std::uint32_t, Quota> quotas_;
+  std::map<QuotaKey, Quota> quotas_;
   std::size_t root_connections_ = 0;
   std::size_t queued_total_ = 0;
   std::uint64_t next_ = 1;

@@ -191,3 +191,43 @@ TEST_CASE("what was sent before hanging up still counts", "[server]") {
   REQUIRE(bench.engine.calls.size() == 1);
   CHECK(bench.engine.calls[0] == "release  all");
 }
+
+TEST_CASE("who has many uids has one user's allowance more, not theirs all", "[server]") {
+  ControlLimits limits;
+  limits.per_uid = 4;
+  limits.burst = 6;
+  limits.frames_per_second = 0.001;
+  Bench bench(limits);
+  bench.loginuid = 1001;
+  SECTION("connections") {
+    std::vector<std::unique_ptr<Client>> silent;
+    for (std::uint32_t i = 0; i < 30; ++i) {
+      bench.uid = 100000 + i;
+      silent.push_back(std::make_unique<Client>(bench.path()));
+      bench.turn(2);
+    }
+    CHECK(bench.server->connections() == 4);
+    silent.clear();
+    bench.turn(10);
+    CHECK(bench.server->connections() == 0);
+  }
+  SECTION("requests") {
+    int answered = 0;
+    for (std::uint32_t i = 0; i < 30; ++i) {
+      bench.uid = 100000 + i;
+      Client client(bench.path());
+      const auto reply = bench.call(client, Verb::inspect);
+      answered += reply.size() == 1 && reply[0].status() == Status::done ? 1 : 0;
+    }
+    CHECK(answered == 6);
+  }
+  // Neither the user nor root by su or sudo is kept out by that, and a login uid that a service chose for itself
+  // keeps nobody out either.
+  for (const std::uint32_t uid : {1001U, 0U}) {
+    bench.uid = uid;
+    Client client(bench.path());
+    const auto reply = bench.call(client, Verb::inspect);
+    REQUIRE(reply.size() == 1);
+    CHECK(reply[0].status() == Status::done);
+  }
+}

@@ -252,7 +252,7 @@ class Bench {
         limits,
         [this](int) -> Result<Peer> {
           if (!credentials) return fail(Errc::unavailable, "the peer is gone");
-          return Peer{.pid = 4242, .uid = uid, .gid = uid, .loginuid = std::nullopt, .pidfd = UniqueFd()};
+          return Peer{.pid = 4242, .uid = uid, .gid = uid, .loginuid = loginuid, .pidfd = UniqueFd()};
         });
   }
   [[nodiscard]] std::string path() const { return folder / "control.sock"; }
@@ -291,6 +291,7 @@ class Bench {
   std::unique_ptr<VerbPorts> ports;
   std::unique_ptr<ControlServer> server;
   std::uint32_t uid = 1001;
+  std::optional<uid_t> loginuid;
   bool credentials = true;
 };
 
