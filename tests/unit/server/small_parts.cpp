@@ -218,6 +218,38 @@ TEST_CASE("journal lines hold no control characters and no forged fields (P10)",
   CHECK(journal_text({99, std::string(100000, 'a'), {}}).size() < 5000);
 }
 
+TEST_CASE("a journal that does not read costs lines, which are counted, and no time", "[server]") {
+  Folder folder;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::snprintf(address.sun_path, sizeof address.sun_path, "%s", (folder / "socket").c_str());
+  const UniqueFd journald(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  REQUIRE(::bind(journald.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  const auto next = [&] {
+    std::string text(65536, '\0');
+    const ssize_t size = ::recv(journald.get(), text.data(), text.size(), 0);
+    text.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+    return text;
+  };
+  Journal journal(folder / "socket");
+  journal.write({4, "a\nMESSAGE=forged", {{"JIT_USER", "alice"}, {"_PID", "1"}}});
+  CHECK(next() ==
+        "MESSAGE=a\\nMESSAGE=forged\nPRIORITY=4\nSYSLOG_IDENTIFIER=jitd\nSYSLOG_FACILITY=10\nJIT_USER=alice\n");
+
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 10000; ++i) journal.write({6, "line", {}});
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(10));
+  const auto lost = journal.lost();
+  CHECK(lost > 0);
+  std::size_t came = 0;
+  while (!next().empty()) ++came;
+  CHECK(came + lost == 10000);
+  journal.write({6, "again", {}});
+  CHECK(next().starts_with("MESSAGE=" + std::to_string(lost) + " lines were lost"));
+  CHECK(next().starts_with("MESSAGE=again\n"));
+  CHECK(journal.lost() == 0);
+}
+
 TEST_CASE("the loop: a source may drop itself, a throwing callback ends it", "[server]") {
   auto loop = Loop::make();
   REQUIRE(loop);
