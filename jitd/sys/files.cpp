@@ -50,7 +50,9 @@ Files& system_files() noexcept {
 
 namespace {
 
-// Copies what fgetxattr(2) shows of `from`. A file system without extended attributes has none to keep.
+// Copies what fgetxattr(2) shows of `from`. A file system without extended attributes has none to keep. Not kept:
+// security.ima and security.evm, which sign the old content; and what of security.* only CAP_SYS_ADMIN may set
+// (xattr(7)). The label of a security module that is in force is none of those: that module decides about it itself.
 Result<void> copy_attributes(int from, int to, const std::string& shown_as) {
   std::string names(std::size_t{64} * 1024, '\0');
   const ssize_t listed = ::flistxattr(from, names.data(), names.size());
@@ -62,12 +64,14 @@ Result<void> copy_attributes(int from, int to, const std::string& shown_as) {
   for (std::size_t at = 0; at < static_cast<std::size_t>(listed);) {
     const std::string name = names.c_str() + at;
     at += name.size() + 1;
+    if (name == "security.ima" || name == "security.evm") continue;
     const ssize_t size = ::fgetxattr(from, name.c_str(), value.data(), value.size());
     if (size < 0) {
       if (errno == ENODATA) continue;
       return fail_errno(errno, shown_as + ": extended attribute " + name);
     }
-    if (::fsetxattr(to, name.c_str(), value.data(), static_cast<std::size_t>(size), 0) != 0)
+    if (::fsetxattr(to, name.c_str(), value.data(), static_cast<std::size_t>(size), 0) == 0) continue;
+    if (errno != EPERM || !name.starts_with("security."))
       return fail_errno(errno, shown_as + ": cannot keep extended attribute " + name);
   }
   return {};

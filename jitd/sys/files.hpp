@@ -55,7 +55,8 @@ struct FileMode {
   mode_t mode = 0600;
   uid_t uid = 0;
   gid_t gid = 0;
-  int attributes_of = -1;  // a descriptor whose extended attributes (SELinux label, ACL) are copied; -1: none
+  int attributes_of =
+      -1;  // a descriptor whose extended attributes (SELinux label, ACL) we may set are copied; -1: none
 };
 
 // Owner, mode and attributes of an open file; the descriptor must outlive the use of the result.

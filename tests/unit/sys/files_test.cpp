@@ -1,6 +1,13 @@
 #include "jitd/sys/files.hpp"
 
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
+#include <unistd.h>
+
+#include <array>
 
 #include "tests/unit/catch.hpp"
 #include "tests/unit/sys/support.hpp"
@@ -148,4 +155,29 @@ TEST_CASE("a directory is listed in order and bounded", "[sys][files]") {
   CHECK_FALSE(list_dir(folder.get(), 2));
   REQUIRE(::symlink(dir.path().c_str(), (dir / "link").c_str()) == 0);
   CHECK_FALSE(open_dir(dir / "link"));
+}
+
+TEST_CASE("an attribute that only CAP_SYS_ADMIN may set keeps no file from being replaced", "[sys][files]") {
+  const TempDir dir;
+  put(dir / "f", "old");
+  const UniqueFd old(::open((dir / "f").c_str(), O_RDONLY | O_CLOEXEC));
+  if (::fsetxattr(old.get(), "security.jit-test", "x", 1, 0) != 0) return;  // not root, or no attributes here
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    // As jitd.service has it: root without CAP_SYS_ADMIN.
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> caps{};
+    (void)::syscall(SYS_capget, &header, caps.data());
+    caps[0].effective &= ~(1U << CAP_SYS_ADMIN);
+    caps[0].permitted &= ~(1U << CAP_SYS_ADMIN);
+    if (::syscall(SYS_capset, &header, caps.data()) != 0) ::_exit(2);
+    const auto mode = mode_of(old.get());
+    const auto folder = open_dir(dir.path());
+    ::_exit(mode && folder && replace_file(system_files(), folder->get(), "f", "new", *mode) ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(read_file(dir / "f", 10).value() == "new");
 }
