@@ -56,6 +56,7 @@ void block_signals() {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   (void)signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGIO, SIG_IGN);  // says that somebody wants to write what the inbox holds a lease on
 }
 
 void use_all_descriptors() {

@@ -45,3 +45,8 @@ ok "an observing line denies nobody, not even then" can_ssh bob
 root systemctl start jitd.service
 soon "and all is well when jitd is back" 15 is_state "$id" active
 ok "the holder gets in" can_ssh alice
+
+pid=$(root systemctl show -P MainPID jitd.service)
+root kill -IO "$pid"
+sleep 0.5
+gives "somebody who writes what the inbox reads does not end the daemon" "^$pid\$" root systemctl show -P MainPID jitd.service
