@@ -33,6 +33,7 @@ Inbox::Inbox(Loop& loop, UniqueFd directory, Take take, Refused refused)
     : loop_(loop), directory_(std::move(directory)), take_(std::move(take)), refused_(std::move(refused)) {
   working_ = loop_.later([this] { work(); });
   again_ = loop_.timer(CLOCK_BOOTTIME, [this] {
+    again_set_ = false;
     rescan_ = true;
     working_.arm(0);
   });
@@ -44,7 +45,7 @@ Result<std::unique_ptr<Inbox>> Inbox::open(Loop& loop, const std::string& direct
   std::unique_ptr<Inbox> inbox(new Inbox(loop, std::move(*fd), std::move(take), std::move(refused)));
   auto notify = Inotify::make(loop, [raw = inbox.get()](const Inotify::Event& event) { raw->on_event(event); });
   if (!notify) return tl::unexpected(notify.error());
-  if (const auto watch = notify->watch(directory, IN_CLOSE_WRITE | IN_MOVED_TO); !watch)
+  if (const auto watch = notify->watch(directory, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE); !watch)
     return tl::unexpected(watch.error());
   inbox->notify_ = std::make_unique<Inotify>(std::move(*notify));
   inbox->rescan_ = true;  // what came while nobody watched
@@ -52,7 +53,22 @@ Result<std::unique_ptr<Inbox>> Inbox::open(Loop& loop, const std::string& direct
   return inbox;
 }
 
+void Inbox::look_again() {
+  if (again_set_) return;
+  again_set_ = true;
+  again_.arm(Loop::now_usec(CLOCK_BOOTTIME) + kAgainUsec);
+}
+
 void Inbox::on_event(const Inotify::Event& event) {
+  if ((event.mask & IN_CREATE) != 0) {
+    // A file is looked at when who writes it closes it. What is no file is never closed; a further name of one may be
+    // on its way to be the only one.
+    struct stat seen {};
+    const std::string name(event.name);
+    if (::fstatat(directory_.get(), name.c_str(), &seen, AT_SYMLINK_NOFOLLOW) != 0) return;
+    if (S_ISREG(seen.st_mode) && seen.st_nlink > 1) look_again();
+    if (S_ISREG(seen.st_mode)) return;
+  }
   if (event.overflow() || names_.size() >= kRemembered)
     rescan_ = true;
   else if (!event.name.empty())
@@ -74,7 +90,7 @@ void Inbox::scan() {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     if (names_.size() >= kRemembered) {
-      rescan_ = true;
+      look_again();  // not at once: they may be such as stay
       break;
     }
     names_.emplace_back(name);
@@ -88,7 +104,7 @@ void Inbox::work() {
     names_.pop_front();
     look_at(name);
   }
-  if (!names_.empty()) working_.arm(0);
+  if (!names_.empty() || rescan_) working_.arm(0);
 }
 
 void Inbox::refuse(const std::string& name, bool directory, const std::string& why) {
@@ -104,7 +120,7 @@ void Inbox::look_at(const std::string& name) {
     // A link (ELOOP), a socket (ENXIO), or gone meanwhile.
     if (::fstatat(directory_.get(), name.c_str(), &seen, AT_SYMLINK_NOFOLLOW) != 0) return;
     if (!S_ISREG(seen.st_mode)) return refuse(name, false, "a link or special file in the inbox");
-    again_.arm(Loop::now_usec(CLOCK_BOOTTIME) + kAgainUsec);  // no descriptor or the like
+    look_again();  // no descriptor or the like
     return;
   }
   if (::fstat(file.get(), &seen) != 0) return;
@@ -120,10 +136,7 @@ void Inbox::look_at(const std::string& name) {
 
   take_(std::move(*text), [this, here = std::weak_ptr<bool>(here_), name, seen](Verdict verdict) {
     if (here.expired()) return;  // the daemon stops; the file is there at the next start
-    if (verdict.keep) {
-      again_.arm(Loop::now_usec(CLOCK_BOOTTIME) + kAgainUsec);
-      return;
-    }
+    if (verdict.keep) return look_again();
     if (same(directory_.get(), name, seen)) (void)::unlinkat(directory_.get(), name.c_str(), 0);
   });
 }

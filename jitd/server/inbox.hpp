@@ -37,6 +37,7 @@ class Inbox {
 
  private:
   Inbox(Loop& loop, UniqueFd directory, Take take, Refused refused);
+  void look_again();
   void on_event(const Inotify::Event& event);
   void scan();
   void work();
@@ -50,6 +51,7 @@ class Inbox {
   std::unique_ptr<Inotify> notify_;
   std::deque<std::string> names_;
   bool rescan_ = false;
+  bool again_set_ = false;
   Source working_, again_;
   std::shared_ptr<bool> here_ = std::make_shared<bool>(true);
 };

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "jitd/server/inbox.hpp"
 #include "tests/unit/server/fakes.hpp"
@@ -154,4 +155,33 @@ TEST_CASE("what could not be judged stays; a file that took its place is not rem
     bench.waiting[0]({});
     CHECK(bench.left() == 1);
   }
+}
+
+TEST_CASE("more files at once than the kernel's queue of events holds", "[server]") {
+  InboxBench bench;
+  bench.open();
+  bench.turn(3);
+  std::ifstream limit("/proc/sys/fs/inotify/max_queued_events");
+  std::size_t events = 0;
+  REQUIRE(limit >> events);
+  if (events > 50000) return;  // not the default: too many files for a test
+  const std::size_t files = events + 500;
+  for (std::size_t i = 0; i < files; ++i) bench.folder.write(std::to_string(i), "x");
+  for (std::size_t i = 0; i < files && bench.taken.size() < files; ++i) bench.loop->turn(1000);
+  CHECK(bench.taken.size() == files);
+  CHECK(bench.left() == 0);
+}
+
+TEST_CASE("what is no file goes from a running inbox as well", "[server]") {
+  InboxBench bench;
+  bench.open();
+  bench.turn(3);
+  REQUIRE(::symlink("/nonexistent", (bench.folder / "dangling").c_str()) == 0);
+  REQUIRE(::mkfifo((bench.folder / "fifo").c_str(), 0666) == 0);
+  std::filesystem::create_directory(bench.folder / "directory");
+  const auto socket = listen_at(bench.folder / "socket", 0666);
+  bench.turn();
+  CHECK(bench.taken.empty());
+  CHECK(bench.refused.size() == 4);
+  CHECK(bench.left() == 0);
 }
