@@ -306,3 +306,20 @@ TEST_CASE("observed: would-be denials out of the audit", "[server]") {
   REQUIRE(sudo);
   CHECK(sudo->denials.size() == 1);
 }
+
+TEST_CASE("what is wrong with the policy is for root to read", "[server]") {
+  Bench bench;
+  auto view = std::make_shared<HostView>(*bench.host);
+  view->last_good = true;
+  view->policy_error = "/etc/jit/policy.d/10.toml:3: roles.secret: is no role";
+  bench.host = view;
+  for (const std::uint32_t uid : {1001U, 0U}) {
+    bench.uid = uid;
+    Client client(bench.path());
+    const auto reply = bench.call(client, Verb::status);
+    REQUIRE(!reply.empty());
+    const auto warning = reply.back().text(Tag::warning);
+    CHECK(warning.find("the policy that loaded last is used") == 0);
+    CHECK((warning.find("secret") != std::string::npos) == (uid == 0));
+  }
+}
