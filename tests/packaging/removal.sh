@@ -36,6 +36,8 @@ ok "with an empty policy and no approvers jitctl answers" at alice "jitctl statu
 ok "the units at boot are enabled" root systemctl is-enabled jit-boot.service
 gives "zz-jit is read-only and root's" '^440 0 0$' root stat -c '%a %u %g' /etc/sudoers.d/zz-jit
 ok "sudoers are sound" root visudo -c
+ok "jitd.toml and the trust files are there" root ls /etc/jit/jitd.toml /etc/jit/trust/approvers /etc/jit/trust/requesters /etc/jit/trust/hosts
+refused "and are no conffiles, since jitctl writes them" root sh -c "dpkg-query -W -f '\${Conffiles}\n' jitd jitctl | grep -E 'jitd.toml|trust/'"
 ok "bob's sudo is what it was" at_sudo bob
 set_policy "$(policy)"
 set_trust
@@ -96,6 +98,8 @@ root sh -c 'echo "account required pam_jit.so services=login" >>/etc/pam.d/login
 for package in libpam-jit jitd; do
   refused "$package is not removed while a line by hand names the module" root dpkg --force-depends -r "$package"
   gives "and the line is named" '/etc/pam.d/login:[0-9]+' echo "$last_output"
+  gives "with what is still gated" '/etc/pam.d/sshd:.*mode=enforce' echo "$last_output"
+  refused "for the gate stands as it stood" can_ssh bob
 done
 ok "the module is still there" root sh -c 'ls /usr/lib/*/security/pam_jit.so'
 root sed -i '/pam_jit.so/d' /etc/pam.d/login
@@ -106,6 +110,8 @@ ok "a hung jitd does not keep its package from going" root dpkg --force-depends 
 people_get_in "hung"
 
 install_packages
+root rm /etc/sudoers.d/zz-jit
+ok "an upgrade where an admin removed zz-jit" root sh -c 'dpkg -i /root/debs/jitd_*.deb'
 ok "purge" root dpkg -P jitd jitctl libpam-jit
 ok "leaves nothing of ours" root sh -c 'test ! -e /etc/jit && test ! -e /var/lib/jit && test ! -e /run/jit && test ! -e /etc/sudoers.d/zz-jit'
 ok "and PAM files as they were" [ "$before" = "$(pam_sums)" ]
