@@ -54,6 +54,11 @@ std::string not_roots(const std::string& path) {
 
 }  // namespace
 
+void Findings::add(Finding finding) {
+  const auto same = [&](const Finding& other) { return other.what == finding.what; };
+  if (std::none_of(all_.begin(), all_.end(), same)) all_.push_back(std::move(finding));
+}
+
 std::size_t Findings::problems() const {
   return static_cast<std::size_t>(
       std::count_if(all_.begin(), all_.end(), [](const Finding& f) { return f.level == Finding::Level::problem; }));
@@ -71,16 +76,18 @@ void check_daemon(Context& context, Findings& findings) {
     findings.problem("the clock: " + clock,
                      "set the clock right, or take it over as it is: jitctl doctor --accept-clock");
   }
-  if (const auto error = value_of(*health, "policy_error");
-      !error.empty() || value_of(*health, "policy") == "last-good") {
+  const auto error = value_of(*health, "policy_error");
+  if (!error.empty() || value_of(*health, "policy") == "last-good") {
     findings.problem("the policy in force is the last good one: " + error,
                      "mend the file, then: jitctl policy check");
   }
   if (const auto dropped = value_of(*health, "checks_dropped"); !dropped.empty() && dropped != "0") {
     findings.note(dropped + " checks were dropped because somebody flooded the socket", "see journalctl -u jitd");
   }
-  const auto warnings = health->result.all(Tag::warning);
-  for (const auto& warning : std::set<std::string>(warnings.begin(), warnings.end())) findings.note(warning, "");
+  for (const auto& warning : health->result.all(Tag::warning)) {
+    const bool said = !error.empty() && warning.find(error) != std::string::npos;
+    if (!said) findings.note(warning, "");
+  }
   findings.note("processes are not ended at the end of a grant yet: a shell opened in time lives on",
                 "give commands rather than shells");
 }
@@ -195,7 +202,8 @@ void check_units(Context& context, Findings& findings) {
     const char* unit;
     const char* what;
   } units[] = {{"jitd.service", "jitd does not start at boot"},
-               {"jit-boot.service", "nothing takes leftovers away before logins at boot"}};
+               {"jit-boot.service", "nothing takes leftovers away before logins at boot"},
+               {"jit-gate.service", "a reboot does not take back an enforced gate that nobody confirmed"}};
   for (const auto& [unit, what] : units) {
     SpawnRequest request;
     request.argv = {context.places.usr + "/bin/systemctl", "is-enabled", unit};

@@ -16,17 +16,16 @@ struct Finding {
 
 class Findings {
  public:
-  void fine(std::string what) { all_.push_back({Finding::Level::fine, std::move(what), {}}); }
-  void note(std::string what, std::string todo) {
-    all_.push_back({Finding::Level::note, std::move(what), std::move(todo)});
-  }
+  void fine(std::string what) { add({Finding::Level::fine, std::move(what), {}}); }
+  void note(std::string what, std::string todo) { add({Finding::Level::note, std::move(what), std::move(todo)}); }
   void problem(std::string what, std::string todo) {
-    all_.push_back({Finding::Level::problem, std::move(what), std::move(todo)});
+    add({Finding::Level::problem, std::move(what), std::move(todo)});
   }
   [[nodiscard]] const std::vector<Finding>& all() const { return all_; }
   [[nodiscard]] std::size_t problems() const;
 
  private:
+  void add(Finding finding);  // once: the daemon and the files often say the same
   std::vector<Finding> all_;
 };
 
