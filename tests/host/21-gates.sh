@@ -35,7 +35,7 @@ at carol "echo 'jit test for $site' | ssh-keygen -q -Y sign -n jit-test -f ~/.ss
 enforce() { root jitctl gate enforce sshd --exempt root,rescue --proof /root/proof.sig --yes "$@"; }
 timers() { root systemctl list-units --plain --no-legend 'jit-gate-confirm-sshd:*.timer' | grep -c .; }
 ok "enforce with its proofs" enforce
-refused "bob is refused" can_ssh bob
+refused "and bob is refused" can_ssh bob
 root sh -c 'cp -a /etc/pam.d/sshd /root/sshd; echo "account [default=reset] pam_permit.so" >>/etc/pam.d/sshd'
 refused "a second enforce whose proof fails" enforce
 gives "leaves the way back of the first" '^1$' timers
@@ -50,8 +50,8 @@ quietly lab reboot "$host"
 within_time 20 active_policy
 refused "after a reboot no line enforces" root grep -q mode=enforce /etc/pam.d/sshd
 ok "and bob gets in" can_ssh bob
-ok "gate off" root jitctl gate off sshd
-ok "all files are what they were" [ "$before" = "$(root sh -c 'cd /etc/pam.d && sha256sum *')" ]
+ok "off again" root jitctl gate off sshd
+ok "and no file is changed" [ "$before" = "$(root sh -c 'cd /etc/pam.d && sha256sum *')" ]
 
 # A gate on sudo is one on sudo -i too.
 ok "sudo" root /usr/libexec/jit/gate-lines enforce sudo
