@@ -84,6 +84,9 @@ TEST_CASE("jit-approve signs nothing that was not shown, known and agreed to", "
   desk.refused(changed("alice", "al\u202eice"), "hide or reorder");
   desk.refused(changed("alice", "al\u200bice"), "hide or reorder");
   desk.refused(changed("alice", "al\u0085ice"), "hide or reorder");
+  for (const std::string bytes : {"\x9b", "\xc2", "\xc0\x9b", "\xe0\x82\x9b", "\xed\xa0\x80", "\xf0\x80\x82\x9b",
+                                  "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xe2\xc3\xa9\x80"})
+    desk.refused(changed("alice", "al" + bytes + "ice"), "no UTF-8");
   desk.refused(changed("\n", "\r\n"), "Line endings were changed");
   desk.refused(to_payload(desk.request), "not signed by");
   desk.refused(std::string(40000, 'x'), "larger than");
@@ -96,7 +99,7 @@ TEST_CASE("jit-approve signs nothing that was not shown, known and agreed to", "
   CHECK(run({"/bin/sh", std::string(JIT_SOURCE_DIR) + "/packaging/jit-approve"}).status == 2);
   // Letters beyond ASCII are no reason to refuse.
   desk.request = sample_request(desk.host.public_key());
-  desk.request.reason = "Größe prüfen 漢字";
+  desk.request.reason = "Größe prüfen 漢字 \u07ff \ud7ff \uffe6 \U0001f511 \U00100000";
   desk.request.expires = at("2100-01-01T00:00:00Z");
   CHECK(desk.approve(desk.text(), "yes\n").status == 0);
 }
