@@ -133,6 +133,7 @@ void EngineImpl::tick() {
     break;
   }
   ticked_wall_ms_ = at.wall_ms;
+  note_counted_denials(at.boot_ms);
   if (reconcile_boot_ms_ != 0 && at.boot_ms >= reconcile_boot_ms_) reconcile();
   if (in_force_boot_ms_ != 0 && at.boot_ms >= in_force_boot_ms_) come_into_force();
   if (forget_boot_ms_ == 0 || at.boot_ms >= forget_boot_ms_) {
@@ -177,6 +178,9 @@ std::optional<Instant> EngineImpl::next_due() const {
   }
   for (const LockRecord& lock : locks_) {
     if (!lock.lifted && lock.until * 1000 > ticked_wall_ms_) at_wall(lock.until);
+  }
+  for (const auto& [uid, denials] : denials_) {
+    if (denials.counted > 0) at_boot(denials.until_boot_ms);
   }
   at_boot(save_retry_boot_ms_);
   at_boot(reconcile_boot_ms_);

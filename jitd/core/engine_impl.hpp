@@ -100,6 +100,14 @@ class EngineImpl final : public Engine {
   void who_asks(const Caller& caller, const Reply<Behind>& then);
   void request_by(const Behind& behind, const WishInput& wish, const Reply<Outcome>& reply);
   [[nodiscard]] Result<void> within_rate(std::uint32_t uid);
+  // A user's denials: noted one by one, and from some number on counted into one entry at the hour's end, so that
+  // asking in vain does not fill the chain.
+  struct Denials {
+    std::string user;
+    std::uint64_t until_boot_ms = 0, noted = 0, counted = 0;
+  };
+  void note_denial(const Account& account, Fields fields);
+  void note_counted_denials(std::uint64_t boot_ms);
   [[nodiscard]] Result<LifePtr> make_request(const Behind& behind, const WishInput& wish, const Role& role,
                                              const Decision& decision, Seconds duration);
 
@@ -228,6 +236,7 @@ class EngineImpl final : public Engine {
   std::vector<LockRecord> locks_;
   std::vector<RevocationRecord> revocations_;
   std::map<std::uint32_t, std::deque<std::uint64_t>> rate_;  // uid to boot-time ms of its latest requests
+  std::map<std::uint32_t, Denials> denials_;                 // by uid, of the last hour
 
   std::vector<Write> writes_;             // not durable yet, in order
   std::map<Digest, LifePtr> unsaved_;     // records that changed

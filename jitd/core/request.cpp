@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kMaxTicket = 128;
 constexpr std::uint64_t kMinuteMs = 60ULL * 1000;
+constexpr std::uint64_t kHourMs = 60 * kMinuteMs;
+constexpr std::uint64_t kDenialsNoted = 10;  // of a user in an hour, each with its words; the chain is kept for long
 
 // Absent and forbidden answer alike (P8).
 Error no_such_role(const std::string& role) {
@@ -61,6 +63,34 @@ Result<void> EngineImpl::within_rate(std::uint32_t uid) {
   }
   times.push_back(at);
   return {};
+}
+
+void EngineImpl::note_denial(const Account& account, Fields fields) {
+  Denials& denials = denials_[account.uid];
+  if (denials.noted == 0) {
+    denials.until_boot_ms = now().boot_ms + kHourMs;
+    denials.user = account.name;
+  }
+  if (denials.noted == kDenialsNoted) {
+    ++denials.counted;
+    return;
+  }
+  ++denials.noted;
+  note("deny", std::move(fields));
+}
+
+void EngineImpl::note_counted_denials(std::uint64_t boot_ms) {
+  std::erase_if(denials_, [&](const auto& entry) {
+    const auto& [uid, denials] = entry;
+    if (boot_ms < denials.until_boot_ms) return false;
+    if (denials.counted > 0) {
+      note("deny", {{"user", denials.user},
+                    {"uid", std::to_string(uid)},
+                    {"count", std::to_string(denials.counted)},
+                    {"why", "more than " + std::to_string(kDenialsNoted) + " requests were denied in an hour"}});
+    }
+    return true;
+  });
 }
 
 void EngineImpl::who_asks(const Caller& caller, const Reply<Behind>& then) {
@@ -115,20 +145,20 @@ void EngineImpl::request_by(const Behind& behind, const WishInput& wish, const R
     const PersonRef login = person_of_user(policy, behind.login->name);
     if (login != sketch.requesters.front()) sketch.requesters.push_back(login);
   }
-  const auto refuse = [&](Error error, const std::string& rule) {
-    Fields fields{{"user", account.name},
-                  {"uid", std::to_string(account.uid)},
-                  {"role", wish.role},
-                  {"reason", wish.reason},
-                  {"why", error.message}};
+  note_counted_denials(now().boot_ms);
+  const auto refuse_with = [&](Error error, const std::string& rule, const std::string& reason) {
+    Fields fields{
+        {"user", account.name}, {"uid", std::to_string(account.uid)}, {"role", wish.role}, {"why", error.message}};
+    if (!reason.empty()) fields.emplace("reason", reason);
     if (behind.login) fields.emplace("loginuid", std::to_string(behind.login->uid));
     if (!rule.empty()) fields.emplace("rule", rule);
-    note("deny", std::move(fields));
+    note_denial(account, std::move(fields));
     journal(5, "denied: " + account.name + " asked for " + wish.role + ": " + error.message, nullptr, "deny",
             {{"JIT_USER", account.name}, {"JIT_ROLE", wish.role}});
     save_or_queue();
     answer<Outcome>(reply, tl::unexpected<Error>(std::move(error)));
   };
+  const auto refuse = [&](Error error, const std::string& rule) { refuse_with(std::move(error), rule, wish.reason); };
 
   const Role* role = policy.role(wish.role);
   const Facts facts = facts_of(sketch, own_groups(account));
@@ -138,7 +168,7 @@ void EngineImpl::request_by(const Behind& behind, const WishInput& wish, const R
   };
   if (role == nullptr || std::none_of(role->eligible.begin(), role->eligible.end(), is_eligible) ||
       (!role->segments.empty() && std::none_of(role->segments.begin(), role->segments.end(), is_here))) {
-    return refuse(no_such_role(wish.role), "");
+    return refuse_with(no_such_role(wish.role), "", "");  // nobody decides by that reason
   }
   std::string why;
   if (locked_user(sketch, &why)) return refuse({Errc::refused, why, 0}, "");

@@ -158,6 +158,29 @@ TEST_CASE("P9: checks are chained in batches, repeats counted", "[core][engine]"
   CHECK(checks[0].fields.at("subject") == "alice");
 }
 
+TEST_CASE("P9: who asks in vain again and again is counted, not chained each time", "[core][engine]") {
+  World world;
+  CHECK(world.request_refused(kAlice, "never") == "Call the duty manager.");
+  for (int i = 0; i < 25; ++i) {
+    CHECK_FALSE(world.request_refused(kAlice, "nosuchrole").empty());
+    world.pass(61);
+  }
+  CHECK_FALSE(world.request_refused(kBob, "nosuchrole").empty());
+  std::vector<ChainEntry> denials = world.audit("deny");
+  CHECK(denials.size() == 11);
+  CHECK(denials.front().fields.at("reason") == "why");
+  CHECK(denials[1].fields.count("reason") == 0);  // of any length, for a role that is none
+  CHECK(denials.back().fields.at("user") == "bob");
+  REQUIRE(world.engine->next_due());
+  world.pass(3600);
+  denials = world.audit("deny");
+  REQUIRE(denials.size() == 12);
+  CHECK(denials.back().fields.at("user") == "alice");
+  CHECK(denials.back().fields.at("count") == "16");
+  CHECK_FALSE(world.request_refused(kAlice, "nosuchrole").empty());
+  CHECK(world.audit("deny").size() == 13);
+}
+
 TEST_CASE("P10: text from outside stays one escaped line in journal and chain", "[core][engine]") {
   World world;
   CHECK_FALSE(world.ask(kAlice, "dba", std::nullopt, "evil \x1b[2J").value().has_value());
