@@ -241,7 +241,7 @@ void EngineImpl::come_into_force() {
   std::erase_if(lives, [](const LifePtr& life) { return life->record.state != GrantState::activating; });
   if (lives.empty()) return;
   for (const LifePtr& life : lives) life->record.state = GrantState::active;
-  if (Result<void> done = ports_.effector.publish(entitlements(false)); !done) {
+  if (Result<void> done = ports_.effector.publish(entitlements(Which::in_force)); !done) {
     std::vector<Ending> endings;
     for (const LifePtr& life : lives) {
       life->record.state = GrantState::activating;

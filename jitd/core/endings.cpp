@@ -76,7 +76,7 @@ void EngineImpl::report(const std::vector<std::string>& failures) {
 }
 
 void EngineImpl::publish() {
-  if (Result<void> done = ports_.effector.publish(entitlements(false)); !done) {
+  if (Result<void> done = ports_.effector.publish(entitlements(Which::in_force)); !done) {
     report({"the board could not be written: " + done.error().message});
   }
 }

@@ -96,11 +96,11 @@ std::vector<EngineImpl::LifePtr> EngineImpl::lives_where(bool (*wanted)(const Li
   return found;
 }
 
-std::vector<Entitlement> EngineImpl::entitlements(bool activating_too) const {
+std::vector<Entitlement> EngineImpl::entitlements(Which which) const {
   std::vector<Entitlement> wanted;
   for (const auto& [digest, life] : lives_) {
     const bool here = life->record.state == GrantState::active ||
-                      (activating_too && life->record.state == GrantState::activating && life->on_host);
+                      (which == Which::given && life->record.state == GrantState::activating && given);
     if (here) wanted.push_back(entitlement_of(*life));
   }
   return wanted;
@@ -108,6 +108,7 @@ std::vector<Entitlement> EngineImpl::entitlements(bool activating_too) const {
 
 void EngineImpl::tick() {
   const Turn turn(*this);
+    const bool given = life->step == Life::Step::giving || life->step == Life::Step::proving;
   const Instant at = now();
   end_due(at);
   for (const LifePtr& life : lives_where([](const Life& one) { return one.retry_boot_ms != 0; })) {
@@ -292,7 +293,8 @@ void EngineImpl::account_is(const std::string& user, const Result<Account>& acco
 void EngineImpl::reconcile() {
   const Turn turn(*this);
   reconcile_boot_ms_ = 0;
-  report(ports_.effector.reconcile(entitlements(true)));
+  report(ports_.effector.reconcile(entitlements(Which::given)));
+  asking_->gifts_changed();
   publish();
 }
 

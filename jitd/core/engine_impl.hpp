@@ -88,7 +88,11 @@ class EngineImpl final : public Engine {
   [[nodiscard]] static std::string names_of(const std::vector<PersonRef>& persons);  // "carol and dave"
   [[nodiscard]] Outcome outcome_of(const Life& life) const;
   [[nodiscard]] std::vector<LifePtr> lives_where(bool (*wanted)(const Life&)) const;
-  [[nodiscard]] std::vector<Entitlement> entitlements(bool activating_too) const;
+  // in_force: what stands on the board. given: with those whose records are durable and that are being given or
+  // proven. A grant that is still to be decided, for the first time or again after a start, is in neither: it gets
+  // nothing before that, and what a start could not take of it is taken by the next reconcile.
+  enum class Which : std::uint8_t { in_force, given };
+  [[nodiscard]] std::vector<Entitlement> entitlements(Which which) const;
   void account_is(const std::string& user, const Result<Account>& account);
   void decide_again();  // every life, after policy, people, trust or locks changed
 

@@ -156,6 +156,25 @@ TEST_CASE("P4: recovery decides again: locks, revocations, people and policy of 
   CHECK(world.state(granted.id) == GrantState::ended);
 }
 
+TEST_CASE("P1, P2, P4: a grant that is not decided again gets nothing, whatever else is tried again",
+          "[core][engine]") {
+  World world;
+  const Outcome granted = world.active(kAlice, "dba");
+  world.stop();
+  world.distrust("carol@example.org");
+  world.questions.silent = true;
+  world.host.fail("reconcile", Errc::system, 1);  // the start could not take all away: it is tried again
+  world.start();
+  const std::map<std::string, EndRecord> disk = world.host.disk;
+  world.pass(3);
+  CHECK(world.host.nothing_held());
+  CHECK(world.host.disk == disk);  // nor is its end moved
+  world.questions.silent = false;
+  world.pass(5);
+  CHECK(world.state(granted.id) == GrantState::ended);
+  CHECK(world.host.nothing_held());
+}
+
 TEST_CASE("many grants that come back after a start share one board", "[core][engine]") {
   World world;
   for (std::uint32_t i = 0; i < 50; ++i) {

@@ -136,17 +136,21 @@ Result<void> FakeEffector::failing(const std::string& call) {
 Result<void> FakeEffector::prepare(const Entitlement& entitlement) {
   return plug_.through([&]() -> Result<void> {
     if (Result<void> fine = failing("prepare"); !fine) return fine;
-    const auto known = disk.find(entitlement.grant);
-    if (known != disk.end() && !known->second.active) return jit::fail(Errc::refused, "it is marked ended");
-    disk[entitlement.grant] = {entitlement.grant,
-                               digest_text(entitlement.digest),
-                               entitlement.not_after,
-                               boot,
-                               entitlement.boot_deadline_ms,
-                               true,
-                               ""};
-    return {};
+    return record_end(entitlement);
   });
+}
+
+Result<void> FakeEffector::record_end(const Entitlement& entitlement) {
+  const auto known = disk.find(entitlement.grant);
+  if (known != disk.end() && !known->second.active) return jit::fail(Errc::refused, "it is marked ended");
+  disk[entitlement.grant] = {entitlement.grant,
+                             digest_text(entitlement.digest),
+                             entitlement.not_after,
+                             boot,
+                             entitlement.boot_deadline_ms,
+                             true,
+                             ""};
+  return {};
 }
 
 Result<void> FakeEffector::give(const Entitlement& entitlement) {
@@ -175,9 +179,11 @@ std::vector<std::string> FakeEffector::take(const std::vector<EndOrder>& orders)
 
 std::vector<std::string> FakeEffector::reconcile(const std::vector<Entitlement>& wanted) {
   return plug_.through([&]() -> std::vector<std::string> {
-    calls.emplace_back("reconcile");
+    if (Result<void> fine = failing("reconcile"); !fine) return {fine.error().message};
     given.clear();
-    for (const Entitlement& one : wanted) given[one.grant] = one;
+    for (const Entitlement& one : wanted) {
+      if (record_end(one)) given[one.grant] = one;
+    }
     return {};
   });
 }

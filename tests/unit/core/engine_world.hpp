@@ -73,7 +73,7 @@ class FakeEffector final : public Effector {
 
   [[nodiscard]] bool member(const std::string& user, const std::string& group) const;
   [[nodiscard]] bool nothing_held() const { return given.empty() && board.empty(); }
-  // A failure for the named call ("prepare", "give", "publish", "take"), so many times.
+  // A failure for the named call ("prepare", "give", "publish", "take", "reconcile"), so many times.
   void fail(const std::string& call, Errc code, int times) { failures[call] = {code, times}; }
 
   std::map<std::string, Entitlement> given;              // by grant
@@ -87,6 +87,7 @@ class FakeEffector final : public Effector {
  private:
   [[nodiscard]] Result<void> failing(const std::string& call);
   Plug& plug_;
+  [[nodiscard]] Result<void> record_end(const Entitlement& entitlement);
 };
 
 class FakeQuestions final : public Questions {
