@@ -90,8 +90,14 @@ void EngineImpl::with_account(const LifePtr& life, const Result<Account>& accoun
                (life->resumed ? "no longer granted: " : "denied: ") + reasons_of(judged.decision, judged.refused));
   }
   if (!life->resumed && guard_.behind()) return keep_pending(life, guard_.problem(), kUnavailableRetryMs);
-  if (life->direct && life->direct->not_before && now().wall() < *life->direct->not_before) {
-    return keep_pending(life, "approved; starts at " + format_utc(*life->direct->not_before));
+  if (life->direct && life->direct->not_before && time_range().earliest < *life->direct->not_before) {
+    std::string said = "approved; starts at " + format_utc(*life->direct->not_before);
+    if (wall_time() >= *life->direct->not_before) {
+      said +=
+          ", when the clock of this host is believed: it jumped ahead, or the host was off; an hour after that, or "
+          "when root says so with 'jitctl doctor --accept-clock'";
+    }
+    return keep_pending(life, said);
   }
   with_decision(life, *account, judged);
 }

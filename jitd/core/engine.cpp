@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::int64_t kMarkWhenActiveMs = 60LL * 1000;
 constexpr std::int64_t kMarkWhenIdleMs = 10LL * 60 * 1000;
+constexpr std::uint64_t kAccountsRetryMs = 5000;
+constexpr std::int64_t kSureAgainMs = 1000;
 constexpr std::uint64_t kForgetEveryMs = 24ULL * 60 * 60 * 1000;
 
 }  // namespace
@@ -61,6 +63,11 @@ Instant EngineImpl::now() {
   return at;
 }
 
+TimeRange EngineImpl::time_range() const {
+  return {WallTime(Seconds(sure_ms() / 1000)),
+          WallTime(Seconds(std::max(ports_.clock.now().wall_ms, guard_.mark_ms()) / 1000))};
+}
+
 void EngineImpl::journal(int priority, const std::string& message, const Life* life, const std::string& event,
                          const Fields& more) {
   if (!ports_.journal) return;
@@ -99,6 +106,7 @@ std::vector<EngineImpl::LifePtr> EngineImpl::lives_where(bool (*wanted)(const Li
 std::vector<Entitlement> EngineImpl::entitlements(Which which) const {
   std::vector<Entitlement> wanted;
   for (const auto& [digest, life] : lives_) {
+    const bool given = life->step == Life::Step::giving || life->step == Life::Step::proving;
     const bool here = life->record.state == GrantState::active ||
                       (which == Which::given && life->record.state == GrantState::activating && given);
     if (here) wanted.push_back(entitlement_of(*life));
@@ -108,7 +116,6 @@ std::vector<Entitlement> EngineImpl::entitlements(Which which) const {
 
 void EngineImpl::tick() {
   const Turn turn(*this);
-    const bool given = life->step == Life::Step::giving || life->step == Life::Step::proving;
   const Instant at = now();
   end_due(at);
   for (const LifePtr& life : lives_where([](const Life& one) { return one.retry_boot_ms != 0; })) {
@@ -120,27 +127,29 @@ void EngineImpl::tick() {
       try_activate(life);
     }
   }
+  const WallTime sure = time_range().earliest;
   for (const LifePtr& life : lives_where([](const Life& one) {
          return one.record.state == GrantState::pending && one.direct && one.direct->not_before;
        })) {
-    if (life->start_came || at.wall() < *life->direct->not_before) continue;
+    if (life->start_came || sure < *life->direct->not_before) continue;
     life->start_came = true;  // once; what it waits for now comes with a signature or a change
     if (life->step == Life::Step::idle && life->retry_boot_ms == 0) try_activate(life);
   }
   for (const LockRecord& lock : locks_) {
-    if (lock.lifted || lock.until == 0 || lock.until * 1000 > at.wall_ms || lock.until * 1000 <= ticked_wall_ms_)
+    if (lock.lifted || lock.until == 0 || lock.until * 1000 > sure_ms() || lock.until * 1000 <= ticked_sure_ms_)
       continue;
     decide_again();  // it holds no longer: what waited for its signers goes on
     break;
   }
-  ticked_wall_ms_ = at.wall_ms;
+  ticked_sure_ms_ = sure_ms();
   note_counted_denials(at.boot_ms);
   if (reconcile_boot_ms_ != 0 && at.boot_ms >= reconcile_boot_ms_) reconcile();
   if (in_force_boot_ms_ != 0 && at.boot_ms >= in_force_boot_ms_) come_into_force();
   if (forget_boot_ms_ == 0 || at.boot_ms >= forget_boot_ms_) {
     forget_boot_ms_ = at.boot_ms + kForgetEveryMs;
     // By the mark, not by the wall clock: a clock that says 2106 must not make us forget what refuses a replay.
-    const std::int64_t until = std::min(at.wall_ms, guard_.mark_ms()) / 1000;
+    const std::int64_t until = sure_ms() / 1000;
+    ports_.effector.forget(until);
     if (Result<void> done = ports_.store.forget(until, host_->config.audit_retention); !done) {
       journal(4, "what is past could not be dropped from the database: " + done.error().message, nullptr, "database");
     } else if (Result<std::vector<LockRecord>> locks = ports_.store.locks(); locks && writes_.empty()) {
@@ -164,6 +173,13 @@ std::optional<Instant> EngineImpl::next_due() const {
   const auto at_boot = [&](std::uint64_t ms) {
     if (ms != 0) due.boot_ms = std::min(due.boot_ms, ms);
   };
+  const Instant at = ports_.clock.now();
+  // Where the wall clock was set ahead, the sure time comes up behind it on the boot-time clock.
+  const auto at_sure = [&](std::int64_t seconds) {
+    const std::int64_t left = seconds * 1000 - sure_ms();
+    if (at.wall_ms < seconds * 1000 || left <= 0) return at_wall(seconds);
+    at_boot(at.boot_ms + static_cast<std::uint64_t>(std::max(left, kSureAgainMs)));
+  };
   for (const auto& [digest, life] : lives_) {
     if (life->over()) continue;
     if (life->in_force()) {
@@ -172,13 +188,13 @@ std::optional<Instant> EngineImpl::next_due() const {
     } else {
       at_wall(life->record.expires);
       if (life->direct && life->direct->not_before && !life->start_came) {
-        at_wall(life->direct->not_before->time_since_epoch().count());
+        at_sure(life->direct->not_before->time_since_epoch().count());
       }
     }
     at_boot(life->retry_boot_ms);
   }
   for (const LockRecord& lock : locks_) {
-    if (!lock.lifted && lock.until * 1000 > ticked_wall_ms_) at_wall(lock.until);
+    if (!lock.lifted && lock.until * 1000 > ticked_sure_ms_) at_sure(lock.until);
   }
   for (const auto& [uid, denials] : denials_) {
     if (denials.counted > 0) at_boot(denials.until_boot_ms);

@@ -4,6 +4,7 @@
 // saving.cpp (what is durable), views.cpp (who may see what), engine.cpp (time, reload and the rest).
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "jitd/core/host_facts.hpp"
 #include "jitd/core/life.hpp"
 #include "policy/rules/decision.hpp"
+#include "policy/rules/people.hpp"
 
 namespace jit {
 
@@ -82,6 +84,10 @@ class EngineImpl final : public Engine {
   [[nodiscard]] Instant now();  // reads the clocks, and the guard with them
   [[nodiscard]] std::int64_t wall() { return now().wall_ms / 1000; }
   [[nodiscard]] WallTime wall_time() { return now().wall(); }
+  // The time that has surely come, in ms: whatever begins or is let go at some time waits for this one, since a wall
+  // clock that was set ahead would bring it too early.
+  [[nodiscard]] std::int64_t sure_ms() const { return std::min(ports_.clock.now().wall_ms, guard_.mark_ms()); }
+  [[nodiscard]] TimeRange time_range() const;
   void changed() { wake_ = true; }
   void journal(int priority, const std::string& message, const Life* life, const std::string& event,
                const Fields& more = {});
@@ -252,7 +258,7 @@ class EngineImpl final : public Engine {
   std::size_t resuming_ = 0;              // grants that recovery still decides again
   std::uint64_t forget_boot_ms_ = 0;
   std::int64_t saved_mark_ms_ = 0;
-  std::int64_t ticked_wall_ms_ = 0;
+  std::int64_t ticked_sure_ms_ = 0;
   std::size_t accounts_asked_ = 0;  // questions of accounts_changed() under way
   bool accounts_again_ = false;
   std::set<std::string> refused_before_;  // documents and why, so that a copy handed in again is not chained again

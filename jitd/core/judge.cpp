@@ -72,7 +72,8 @@ EngineImpl::Judged EngineImpl::judge(Life& life, const std::set<std::string>& gr
   const Policy& policy = host_->policy;
   const std::int64_t at = wall();
   // What was valid when the grant was activated stays so; whether a key is trusted at all, locked or void counts now.
-  const WallTime judged_at = WallTime(Seconds(when == When::in_force ? record.activated : at));
+  const WallTime activated = WallTime(Seconds(record.activated));
+  const TimeRange judged_at = when == When::in_force ? TimeRange{activated, activated} : time_range();
   const Locks locks = locks_now();
   const Role* role = policy.role(record.role);
   const std::set<PersonRef> approvers = role == nullptr ? std::set<PersonRef>{} : approvers_of(policy, *role);

@@ -15,7 +15,7 @@ bool holds(const LockRecord& lock, std::int64_t at) {
 }  // namespace
 
 Locks EngineImpl::locks_now() const {
-  const std::int64_t at = ports_.clock.now().wall_ms / 1000;
+  const std::int64_t at = sure_ms() / 1000;
   Locks locks;
   for (const LockRecord& lock : locks_) {
     if (!holds(lock, at)) continue;
@@ -27,7 +27,7 @@ Locks EngineImpl::locks_now() const {
 }
 
 bool EngineImpl::locked_user(const GrantRecord& record, std::string* why) const {
-  const std::int64_t at = ports_.clock.now().wall_ms / 1000;
+  const std::int64_t at = sure_ms() / 1000;
   for (const LockRecord& lock : locks_) {
     if (!holds(lock, at) || !names_user(lock.users, record)) continue;
     *why = "locked by " + lock.by + ": " + shown(lock.reason);
@@ -152,7 +152,7 @@ void EngineImpl::on_unlock(const Caller* caller, const Verified& verified, const
 
 void EngineImpl::lift(const Caller& caller, const std::string& user, Reply<Outcome> reply) {
   const Turn turn(*this);
-  const std::int64_t at = wall();
+  const std::int64_t at = sure_ms() / 1000;
   std::size_t count = 0;
   for (LockRecord& lock : locks_) {
     if (!holds(lock, at)) continue;

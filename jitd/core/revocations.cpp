@@ -95,7 +95,7 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
     if (!life->in_force()) {
       for (const Voice& voice : voices(*life)) {
         for (const PersonRef& person : counting_persons(host_->policy, host_->trust, voice.kind, voice.signers,
-                                                        Locks{}, {}, wall_time(), nullptr)) {
+                                                        Locks{}, {}, time_range(), nullptr)) {
           consents.push_back(person);
         }
       }

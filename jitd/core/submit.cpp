@@ -91,7 +91,7 @@ Result<void> EngineImpl::made_lately(WallTime created, bool with_ceiling) {
 }
 
 std::vector<std::string> EngineImpl::locked_signers(const Verified& verified) {
-  const WallTime at = wall_time();
+  const TimeRange at = time_range();
   const Locks locks = locks_now();
   std::vector<std::string> locked;
   for (const Signer& signer : verified.signers) {
@@ -107,7 +107,7 @@ std::vector<PersonRef> EngineImpl::signed_by(const Verified& verified, const std
                                              std::string* why) {
   std::vector<std::string> refused = verified.ignored;
   std::vector<PersonRef> persons = counting_persons(host_->policy, host_->trust, verified.kind, verified.signers,
-                                                    locks_now(), excluded, wall_time(), &refused);
+                                                    locks_now(), excluded, time_range(), &refused);
   if (why != nullptr) *why = refused.empty() ? "no signature counts" : joined(refused, "; ");
   return persons;
 }

@@ -18,12 +18,12 @@ PersonRef today(const Policy& policy, const PersonRef& person) {
 }
 
 // Why a signer's key does not count as it stands in the file now, or nullopt.
-std::optional<std::string> objection(const TrustFile& file, Kind kind, const Signer& signer, WallTime now) {
+std::optional<std::string> objection(const TrustFile& file, Kind kind, const Signer& signer, const TimeRange& now) {
   bool standing = false;
   for (const TrustLine& line : file.lines) {
     if (line.principal != signer.principal || !(line.key == signer.key)) continue;
     if (!line.allows_namespace(kind_namespace(kind))) continue;
-    if (line.valid_at(now)) return std::nullopt;
+    if (line.valid_at(now.earliest) && line.valid_at(now.latest)) return std::nullopt;
     standing = true;
   }
   return standing ? "the key is not valid at this time" : "the key is no longer trusted for this";
@@ -81,7 +81,7 @@ std::set<std::string> void_keys(const Policy& policy, const std::vector<const Tr
 
 std::vector<PersonRef> counting_persons(const Policy& policy, const TrustSet& trust, Kind kind,
                                         const std::vector<Signer>& signers, const Locks& locks,
-                                        const std::vector<PersonRef>& excluded, WallTime now,
+                                        const std::vector<PersonRef>& excluded, const TimeRange& now,
                                         std::vector<std::string>* refused) {
   std::set<PersonRef> counting;
   const TrustFile* file = trust.for_kind(kind);

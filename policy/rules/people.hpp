@@ -35,12 +35,17 @@ struct Locks {
   std::set<std::string> approvers;  // names as person_of_name reads them
 };
 
+// The times between which it is now: a clock may have been set, either way.
+struct TimeRange {
+  WallTime earliest, latest;
+};
+
 // The persons whose consent counts now: every signer whose key still stands in `trust` (for `kind`'s file) under the
-// same principal, within its validity at `now`, not void, not locked, and not one of `excluded` (the people behind a
+// same principal, valid at both ends of `now`, not void, not locked, and not one of `excluded` (the people behind a
 // request). `refused` gets a line for people on each signature that does not count.
 [[nodiscard]] std::vector<PersonRef> counting_persons(const Policy& policy, const TrustSet& trust, Kind kind,
                                                       const std::vector<Signer>& signers, const Locks& locks,
-                                                      const std::vector<PersonRef>& excluded, WallTime now,
+                                                      const std::vector<PersonRef>& excluded, const TimeRange& now,
                                                       std::vector<std::string>* refused);
 
 // True when `a` and `b` are one person under today's [people], although they may have been recorded under

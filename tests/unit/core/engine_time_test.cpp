@@ -223,6 +223,77 @@ TEST_CASE("a clock behind the mark grants nothing new and says so", "[core][engi
   }
 }
 
+TEST_CASE("P1: a clock that jumps ahead lifts no lock before its time", "[core][engine][clock]") {
+  World world;
+  Lock lock = world.lock();
+  lock.users = {"alice"};
+  lock.until = world.now() + kHour * 3;
+  world.submitted(world.sign(lock, {"erin"}));
+  const Outcome waits = world.asked(kBob, "dba");
+  world.clock.at.wall_ms += 10 * kYear;
+  world.engine->tick();
+  CHECK(world.request_refused(kAlice, "auto").find("locked by erin") != std::string::npos);
+  CHECK(world.host.nothing_held());
+  SECTION("it holds as long as it would have, by the clock that only runs") {
+    world.pass(3500);
+    CHECK(world.request_refused(kAlice, "auto").find("locked by erin") != std::string::npos);
+  }
+  SECTION("the clock is right again: so is the lock's end") {
+    world.clock.at.wall_ms -= 10 * kYear;
+    world.pass(3 * 3600 - 1);
+    CHECK(world.request_refused(kAlice, "auto").find("locked by erin") != std::string::npos);
+    world.pass(2);
+    CHECK(world.asked(kAlice, "auto").state == GrantState::active);
+  }
+  SECTION("the step is believed after an hour: then it is that late") {
+    world.pass(3602);
+    CHECK(world.asked(kAlice, "auto").state == GrantState::active);
+  }
+  SECTION("time goes on with the wall clock far ahead and back in between: nothing spins") {
+    for (int i = 0; i < 200; ++i) {
+      world.clock.pass(60'000);
+      const std::int64_t step = i % 2 == 0 ? -10 * kYear : 10 * kYear;
+      world.clock.at.wall_ms += step;
+      world.engine->tick();
+      const std::optional<Instant> due = world.engine->next_due();
+      if (due) CHECK((due->wall_ms > world.clock.at.wall_ms && due->boot_ms > world.clock.at.boot_ms));
+    }
+    CHECK(world.asked(kAlice, "auto").state == GrantState::active);
+  }
+}
+
+TEST_CASE("P1: a clock that jumps ahead makes no key valid and no grant start before its time",
+          "[core][engine][clock]") {
+  World world;
+  SECTION("a key that is valid only later") {
+    const Outcome asked = world.asked(kBob, "dba");
+    world.distrust("dave");
+    world.trust("dave", "dave", "valid-after=\"202701151000Z\"");
+    world.reload();
+    world.clock.at.wall_ms += 2 * kHr + kMin;
+    CHECK(world.refused(world.review(asked.id, "dave")).find("not valid at this time") != std::string::npos);
+    CHECK(world.host.nothing_held());
+    world.clock.at.wall_ms -= 2 * kHr + kMin;
+    world.pass(2 * 3600 - 1);
+    CHECK(world.refused(world.review(asked.id, "dave")).find("not valid at this time") != std::string::npos);
+    world.pass(1);
+    CHECK(world.submitted(world.review(asked.id, "dave")).state == GrantState::active);
+  }
+  SECTION("a grant that starts later") {
+    GrantDocument grant = world.grant_of("alice", "dba");
+    grant.not_before = world.now() + kHour * 3;
+    const Outcome waits = world.submitted(world.sign(grant, {"dave"}));
+    CHECK(waits.state == GrantState::pending);
+    world.clock.at.wall_ms += 4 * 3600 * 1000;
+    world.engine->tick();
+    CHECK(world.state(waits.id) == GrantState::pending);
+    CHECK(world.host.nothing_held());
+    world.clock.at.wall_ms -= 4 * 3600 * 1000;
+    world.pass(3 * 3600);
+    CHECK(world.state(waits.id) == GrantState::active);
+  }
+}
+
 TEST_CASE("P7: a clock that says 2106 for a while makes nobody forget what refuses a replay",
           "[core][engine][clock]") {
   World world;

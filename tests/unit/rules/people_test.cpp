@@ -64,7 +64,7 @@ Counted count(const std::vector<Signer>& signers, const TrustSet& set = trust(),
               WallTime now = WallTime(Seconds(1000))) {
   Counted result;
   result.persons =
-      counting_persons(loaded(policy_text), set, Kind::review, signers, locks, excluded, now, &result.refused);
+      counting_persons(loaded(policy_text), set, Kind::review, signers, locks, excluded, {now, now}, &result.refused);
   return result;
 }
 
