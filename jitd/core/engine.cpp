@@ -144,6 +144,7 @@ void EngineImpl::tick() {
   ticked_sure_ms_ = sure_ms();
   note_counted_denials(at.boot_ms);
   if (reconcile_boot_ms_ != 0 && at.boot_ms >= reconcile_boot_ms_) reconcile();
+  if (accounts_retry_boot_ms_ != 0 && at.boot_ms >= accounts_retry_boot_ms_) accounts_changed();
   if (in_force_boot_ms_ != 0 && at.boot_ms >= in_force_boot_ms_) come_into_force();
   if (forget_boot_ms_ == 0 || at.boot_ms >= forget_boot_ms_) {
     forget_boot_ms_ = at.boot_ms + kForgetEveryMs;
@@ -201,6 +202,7 @@ std::optional<Instant> EngineImpl::next_due() const {
   }
   at_boot(save_retry_boot_ms_);
   at_boot(reconcile_boot_ms_);
+  at_boot(accounts_retry_boot_ms_);
   at_boot(in_force_boot_ms_);
   if (const std::optional<std::uint64_t> agreement = guard_.agreement_at_boot_ms()) at_boot(*agreement);
   if (due.wall_ms == never_wall && due.boot_ms == never_boot) return std::nullopt;
@@ -277,6 +279,7 @@ void EngineImpl::accounts_changed() {
     accounts_again_ = true;
     return;
   }
+  accounts_retry_boot_ms_ = 0;
   std::set<std::string> users;
   for (const LifePtr& life : lives_where([](const Life& one) { return one.in_force(); }))
     users.insert(life->record.user);
@@ -293,7 +296,10 @@ void EngineImpl::accounts_changed() {
 }
 
 void EngineImpl::account_is(const std::string& user, const Result<Account>& account) {
-  if (!account && account.error().code != Errc::not_found) return;  // not answered is not gone
+  if (!account && account.error().code != Errc::not_found) {  // not answered is not gone
+    accounts_retry_boot_ms_ = now().boot_ms + kAccountsRetryMs;
+    return changed();
+  }
   std::vector<Ending> endings;
   for (const auto& [digest, life] : lives_) {
     if (!life->in_force() || life->record.user != user) continue;

@@ -38,6 +38,7 @@ struct Outcome {
   std::string id;
   GrantState state = GrantState::pending;
   std::string message;  // "waiting for dba-leads (1 of 1)", "active until 10:42:00"
+  bool durable = true;  // false: in force, but a restart would forget it; to be handed in again until it is true
 };
 
 // A grant as some caller may see it.

@@ -213,6 +213,8 @@ class EngineImpl final : public Engine {
   // Durable now or as soon as the database takes it.
   void save_or_queue(std::vector<Write> writes = {});
   [[nodiscard]] Result<void> save();
+  // What took effect without waiting for the database, said so as long as that has not taken it.
+  [[nodiscard]] Outcome in_force_now(Outcome outcome) const;
   [[nodiscard]] AuditEvent event_of(const std::string& event, const Life* life, Fields fields);
   void touch(const LifePtr& life) { unsaved_[life->record.digest] = life; }
 
@@ -261,6 +263,7 @@ class EngineImpl final : public Engine {
   std::int64_t ticked_sure_ms_ = 0;
   std::size_t accounts_asked_ = 0;  // questions of accounts_changed() under way
   bool accounts_again_ = false;
+  std::uint64_t accounts_retry_boot_ms_ = 0;  // 0: all of them were answered
   std::set<std::string> refused_before_;  // documents and why, so that a copy handed in again is not chained again
   std::vector<std::string> start_warnings_;
 

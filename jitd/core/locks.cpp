@@ -45,7 +45,7 @@ void EngineImpl::on_lock(const Caller* caller, const Verified& verified, const L
   const std::string id = id_of(verified.digest);
   const auto same = [&](const LockRecord& known) { return known.digest == verified.digest; };
   if (std::any_of(locks_.begin(), locks_.end(), same)) {
-    return reply(Outcome{id, GrantState::active, "this lock has been here before"});
+    return reply(in_force_now({id, GrantState::active, "this lock has been here before"}));
   }
   std::string why;
   std::vector<PersonRef> persons = signed_by(verified, {}, &why);
@@ -90,7 +90,7 @@ void EngineImpl::on_lock(const Caller* caller, const Verified& verified, const L
   decide_again();
   save_or_queue();
   changed();
-  reply(Outcome{id, GrantState::active, "locked " + shown(joined(targets), 1024)});
+  reply(in_force_now({id, GrantState::active, "locked " + shown(joined(targets), 1024)}));
 }
 
 void EngineImpl::on_unlock(const Caller* caller, const Verified& verified, const Lock& lock,
@@ -126,6 +126,9 @@ void EngineImpl::on_unlock(const Caller* caller, const Verified& verified, const
   }
   const std::string by = names_of(persons);
   const std::string id = id_of(verified.digest);
+  if (std::all_of(lifted.begin(), lifted.end(), [](const LockRecord* record) { return record->lifted; })) {
+    return reply(in_force_now({id, GrantState::active, "what this lifts has been lifted before"}));
+  }
   std::vector<std::string> ids;
   for (LockRecord* record : lifted) {
     ids.push_back(id_of(record->digest));
@@ -147,7 +150,7 @@ void EngineImpl::on_unlock(const Caller* caller, const Verified& verified, const
   decide_again();
   save_or_queue();
   changed();
-  reply(Outcome{id, GrantState::active, "lifted " + joined(ids)});
+  reply(in_force_now({id, GrantState::active, "lifted " + joined(ids)}));
 }
 
 void EngineImpl::lift(const Caller& caller, const std::string& user, Reply<Outcome> reply) {
@@ -177,7 +180,7 @@ void EngineImpl::lift(const Caller& caller, const std::string& user, Reply<Outco
   decide_again();
   save_or_queue();
   changed();
-  answer<Outcome>(reply, Outcome{"", GrantState::active, "the lock on " + shown(user, 256) + " is lifted"});
+  answer<Outcome>(reply, in_force_now({"", GrantState::active, "the lock on " + shown(user, 256) + " is lifted"}));
 }
 
 }  // namespace jit

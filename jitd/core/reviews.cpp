@@ -21,6 +21,9 @@ void EngineImpl::on_review(const Caller* caller, const Verified& verified, const
   }
   const std::string id = id_of(review.request);
   const auto found = lives_.find(review.request);
+  if (found != lives_.end() && found->second->record.state == GrantState::refused && !review.approve) {
+    return reply(in_force_now(outcome_of(*found->second)));  // a copy of the denial, before that is on disk
+  }
   if (found == lives_.end() || found->second->over()) {
     Result<std::optional<GrantRecord>> ended = ports_.store.grant(review.request);
     if (found != lives_.end()) ended = found->second->record;  // newer than what the database knows
@@ -82,7 +85,7 @@ void EngineImpl::on_review(const Caller* caller, const Verified& verified, const
     // A denial stands without a database.
     end(life, "denied", "denied by " + by + (review.comment.empty() ? "" : ": " + review.comment),
         {{"signed_by", by}});
-    return reply(outcome_of(*life));
+    return reply(in_force_now(outcome_of(*life)));
   }
   Result<void> saved = save_or_drop(std::move(writes), {event_of("review", life.get(), std::move(fields))});
   if (!saved) return reply(within("the review could not be stored, so it does not count", saved.error()));

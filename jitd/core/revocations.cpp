@@ -56,7 +56,7 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
   const auto same = [&](const RevocationRecord& known) { return known.digest == verified.digest; };
   if (std::any_of(revocations_.begin(), revocations_.end(), same)) {
     // Once: a copy that comes again must not end what was granted since.
-    return reply(Outcome{id, GrantState::active, "this revocation has been here before"});
+    return reply(in_force_now({id, GrantState::active, "this revocation has been here before"}));
   }
   std::string why;
   const std::vector<PersonRef> persons = signed_by(verified, {}, &why);
@@ -135,8 +135,9 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
   }
   save_or_queue();
   changed();
-  reply(Outcome{id, GrantState::active,
-                "ended " + std::to_string(count) + (count == 1 ? " grant or request" : " grants and requests")});
+  reply(
+      in_force_now({id, GrantState::active,
+                    "ended " + std::to_string(count) + (count == 1 ? " grant or request" : " grants and requests")}));
 }
 
 }  // namespace jit

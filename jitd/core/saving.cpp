@@ -75,6 +75,14 @@ Result<void> EngineImpl::save() {
   return {};
 }
 
+Outcome EngineImpl::in_force_now(Outcome outcome) const {
+  if (save_problem_.empty()) return outcome;
+  outcome.durable = false;
+  outcome.message +=
+      "; in force, but not on disk yet: hand it in again if jitd restarts before the database takes it";
+  return outcome;
+}
+
 Result<void> EngineImpl::save_or_drop(std::vector<Write> writes, const std::vector<AuditEvent>& events) {
   if (audit_.waiting() + events.size() > AuditLog::kMaxWaiting) {
     if (Result<void> done = save(); !done) return done;

@@ -276,7 +276,8 @@ void Daemon::from_inbox(std::string text, const Inbox::Done& done) {
   engine_->submit(nullptr, std::move(text), [done](const Result<Outcome>& outcome) {
     // What the host could not judge now it may judge later; what it refused stays refused.
     const Errc code = outcome ? Errc::refused : outcome.error().code;
-    done({.keep = code == Errc::system || code == Errc::busy || code == Errc::unavailable});
+    const bool later = code == Errc::system || code == Errc::busy || code == Errc::unavailable;
+    done({.keep = later || (outcome && !outcome->durable)});
   });
 }
 
