@@ -12,28 +12,39 @@ EndTime earlier(const EndTime& a, const EndTime& b) {
 Result<void> DeadMan::cover(const EndTime& end) {
   const Instant now = clock_.now();
   const auto to_come = [&](const EndTime& at) { return at.wall_ms > now.wall_ms && at.boot_ms > now.boot_ms; };
-  if (!armed_ || !to_come(armed_->end)) return set(end);
-  return set(earlier(armed_->end, end));
+  if (!armed_) return set(end);
+  if (to_come(armed_->end)) return set(earlier(armed_->end, end));
+  // Within its slack the timer of an end that has come may be all that carries it out: it runs off by itself.
+  auto next = start(end);
+  if (!next) return tl::unexpected(next.error());
+  armed_ = std::move(*next);
+  return {};
 }
 
 Result<void> DeadMan::set(const std::optional<EndTime>& end) {
   if (armed_ && end && armed_->end == *end) return {};
   std::optional<Armed> next;
   if (end) {
-    const Instant now = clock_.now();
-    const std::uint64_t left = end->boot_ms > now.boot_ms ? end->boot_ms - now.boot_ms : 0;
-    // Named after its time: whoever arms for the same end arms the same timer.
-    std::string name = "jit-expire@" + std::to_string(end->wall_ms) + "-" + std::to_string(end->boot_ms);
-    if (auto started =
-            bus_.start_timer(name, end->wall_ms + static_cast<std::int64_t>(kDeadManSlackMs), left + kDeadManSlackMs);
-        !started)
-      return started;
-    next = Armed{*end, std::move(name)};
+    auto started = start(*end);
+    if (!started) return tl::unexpected(started.error());
+    next = std::move(*started);
   }
   const auto old = std::exchange(armed_, std::move(next));
   // One that stays costs a run of `--expire` that finds nothing to do.
   if (old) (void)bus_.stop_timer(old->name);
   return {};
+}
+
+Result<DeadMan::Armed> DeadMan::start(const EndTime& end) {
+  const Instant now = clock_.now();
+  const std::uint64_t left = end.boot_ms > now.boot_ms ? end.boot_ms - now.boot_ms : 0;
+  // Named after its time: whoever arms for the same end arms the same timer.
+  std::string name = "jit-expire@" + std::to_string(end.wall_ms) + "-" + std::to_string(end.boot_ms);
+  if (auto started =
+          bus_.start_timer(name, end.wall_ms + static_cast<std::int64_t>(kDeadManSlackMs), left + kDeadManSlackMs);
+      !started)
+    return tl::unexpected(started.error());
+  return Armed{end, std::move(name)};
 }
 
 }  // namespace jit

@@ -37,6 +37,7 @@ class DeadMan {
     EndTime end;
     std::string name;
   };
+  [[nodiscard]] Result<Armed> start(const EndTime& end);
   Bus& bus_;
   const Clock& clock_;
   std::optional<Armed> armed_;

@@ -1,10 +1,12 @@
 #include "jitd/core/ledger.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 
+#include "jitd/sys/accounts.hpp"
 #include "policy/names.hpp"
 #include "policy/text.hpp"
 
@@ -58,6 +60,32 @@ class Holders {
 
  private:
   std::map<std::pair<std::string, std::string>, int> count_;
+};
+
+// Who has which uid by /etc/passwd now.
+class LocalNames {
+ public:
+  explicit LocalNames(const std::string& passwd) {
+    const auto accounts = LocalAccounts::parse(passwd, "");
+    for (const LocalUser& user : accounts.users()) {
+      uids_.emplace(user.name, user.uid);
+      names_.emplace(user.uid, user.name);
+    }
+  }
+  // The names that the user of this record has now, when it is not the recorded one any more.
+  [[nodiscard]] std::vector<std::string> renamed(const HeldRecord& record) const {
+    std::vector<std::string> names;
+    const auto old = uids_.find(record.user);
+    if (old != uids_.end() && old->second == record.uid) return names;
+    const auto [begin, end] = names_.equal_range(record.uid);
+    for (auto at = begin; at != end; ++at)
+      if (check_user_name(at->second)) names.push_back(at->second);
+    return names;
+  }
+
+ private:
+  std::unordered_map<std::string, std::uint32_t> uids_;
+  std::unordered_multimap<std::uint32_t, std::string> names_;
 };
 
 template <class Index>
@@ -125,7 +153,12 @@ Result<void> Ledger::give(const std::vector<const Entitlement*>& entitlements) {
   }
   if (edits.empty()) return {};
   const auto change = groups_.apply(edits, LockEffort::activation);
-  if (!change) return tl::unexpected(change.error());
+  if (!change) {
+    // Whatever of it may be there is ours: the next attempt must not take it for somebody else's.
+    if (change.error().code != Errc::busy)
+      for (const auto* slot : edited) fresh_.erase(slot->index);
+    return tl::unexpected(change.error());
+  }
 
   Result<void> done;
   for (std::size_t i = 0; i < edits.size(); ++i) {
@@ -186,16 +219,12 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
       taken.notes.insert(taken.notes.end(), change->notes.begin(), change->notes.end());
       if (change->without_lock)
         taken.failures.emplace_back("memberships were taken away without the lock: to be looked at again");
+      const std::vector<bool> left = take_moved(edited, change->results, kept, taken);
       for (std::size_t i = 0; i < edits.size(); ++i) {
-        const EditResult result = change->results[i];
-        if (result == EditResult::no_group || result == EditResult::other_gid) {
-          taken.notes.push_back(shown_membership(*edited[i]->record) + ": the group " + why(result));
-          if (!take_moved(*edited[i]->record, kept, taken)) continue;
-        }
-        if (result == EditResult::malformed) {
+        if (change->results[i] == EditResult::malformed) {
           taken.failures.push_back(shown_membership(*edited[i]->record) + " cannot be taken away: the group " +
-                                   why(result));
-        } else if (!change->without_lock) {
+                                   why(change->results[i]));
+        } else if (!change->without_lock && !left[i]) {
           // Written without the lock, whoever holds it may write the old list back: the record stays until a later
           // round finds the membership gone.
           closing.push_back(*edited[i]);
@@ -207,28 +236,68 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
   return taken;
 }
 
-bool Ledger::take_moved(const HeldRecord& record, const std::set<Key>& kept, Taken& taken) {
-  const auto fail_with = [&](const std::string& reason) {
-    taken.failures.push_back(shown_membership(record) + " could not be taken away: " + reason);
-    return false;
+// All that has moved in one rewrite, however many records it is.
+std::vector<bool> Ledger::take_moved(const std::vector<const HeldFile::Slot*>& slots,
+                                     const std::vector<EditResult>& results, const std::set<Key>& kept,
+                                     Taken& taken) {
+  std::vector<bool> left(slots.size(), false);
+  const auto fail_with = [&](std::size_t i, const std::string& reason) {
+    left[i] = true;
+    taken.failures.push_back(shown_membership(*slots[i]->record) + " could not be taken away: " + reason);
   };
-  const auto text = groups_.read_group();
-  if (!text) return fail_with(text.error().message);
+  const auto passwd = groups_.read_passwd();
+  const LocalNames names(passwd.value_or(std::string()));
+  Result<std::string> text = std::string();
+  bool read = false;
   std::vector<MembershipEdit> edits;
-  for (const auto& moved : moved_groups(*text, record.group, record.gid, record.user))
-    if (!kept.contains({moved.group, moved.gid, record.user}))
-      edits.push_back({moved.group, moved.gid, record.user, false});
-  if (edits.empty()) return true;
-  const auto change = groups_.apply(edits, LockEffort::end);
-  if (!change) return fail_with(change.error().message);
-  if (change->without_lock) return fail_with("written without the lock, to be looked at again");
-  for (std::size_t i = 0; i < edits.size(); ++i) {
-    if (change->results[i] != EditResult::changed && change->results[i] != EditResult::already)
-      return fail_with("the group " + why(change->results[i]));
-    taken.notes.push_back(shown_membership(record) + " was taken away from what is now group " +
-                          shown(edits[i].group, 100) + " with gid " + std::to_string(edits[i].gid));
+  std::vector<std::size_t> of;  // whose edit it is
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const HeldRecord& record = *slots[i]->record;
+    if (!passwd && passwd.error().errnum != ENOENT) {
+      fail_with(i, "whether its user was renamed cannot be told: " + passwd.error().message);
+      continue;
+    }
+    const bool group_moved = results[i] == EditResult::no_group || results[i] == EditResult::other_gid;
+    const auto renamed = names.renamed(record);
+    if (group_moved) taken.notes.push_back(shown_membership(record) + ": the group " + why(results[i]));
+    if (!group_moved && renamed.empty()) continue;
+    if (!std::exchange(read, true)) text = groups_.read_group();
+    if (!text) {
+      fail_with(i, text.error().message);
+      continue;
+    }
+    const auto add = [&](const std::string& group, std::uint32_t gid, const std::string& user) {
+      if (kept.contains({group, gid, user})) return;
+      edits.push_back({group, gid, user, false});
+      of.push_back(i);
+    };
+    const auto add_moved = [&](const std::string& user) {
+      for (const auto& moved : moved_groups(*text, record.group, record.gid, user)) add(moved.group, moved.gid, user);
+    };
+    if (group_moved) add_moved(record.user);
+    for (const std::string& user : renamed) {
+      if (group_moved)
+        add_moved(user);
+      else if (is_member(*text, record.group, user))
+        add(record.group, record.gid, user);
+    }
   }
-  return true;
+  if (edits.empty()) return left;
+  const auto change = groups_.apply(edits, LockEffort::end);
+  for (std::size_t k = 0; k < edits.size(); ++k) {
+    if (!change) {
+      fail_with(of[k], change.error().message);
+    } else if (change->without_lock) {
+      fail_with(of[k], "written without the lock, to be looked at again");
+    } else if (change->results[k] != EditResult::changed && change->results[k] != EditResult::already) {
+      fail_with(of[k], "the group " + why(change->results[k]));
+    } else {
+      taken.notes.push_back(shown_membership(*slots[of[k]]->record) + " was taken away from " +
+                            shown(edits[k].user, 100) + " in what is now group " + shown(edits[k].group, 100) +
+                            " with gid " + std::to_string(edits[k].gid));
+    }
+  }
+  return left;
 }
 
 void Ledger::close(const std::vector<HeldFile::Slot>& slots, Taken& taken) {

@@ -36,15 +36,19 @@ class Ledger {
   // Takes away the memberships of all records for which `over` says so, but for those that another record still
   // holds, in one rewrite, and closes the records. What failed stays open and is tried again by the next call. A
   // group that was renamed or renumbered meanwhile loses the member that we gave it, under the name or gid that it
-  // has now: whether somebody put the same user there on purpose cannot be told, and a right that stays is worse (P2
-  // before P3).
+  // has now; so does the group of a local user who was renamed (usermod -l renames the member too), under the name
+  // that /etc/passwd now has for the uid. Whether somebody put the same user there on purpose cannot be told, and a
+  // right that stays is worse (P2 before P3).
   [[nodiscard]] Taken take(const std::function<bool(const HeldRecord&)>& over);
 
  private:
   using Key = std::tuple<std::string, std::uint32_t, std::string>;  // group, gid, user
   static Key key_of(const HeldRecord& record) { return {record.group, record.gid, record.user}; }
-  // False when something of it may be left.
-  [[nodiscard]] bool take_moved(const HeldRecord& record, const std::set<Key>& kept, Taken& taken);
+  // Memberships that stand under another name by now. `results`: what became of them under the recorded one. For
+  // each slot whether something of it may be left.
+  [[nodiscard]] std::vector<bool> take_moved(const std::vector<const HeldFile::Slot*>& slots,
+                                             const std::vector<EditResult>& results, const std::set<Key>& kept,
+                                             Taken& taken);
   void close(const std::vector<HeldFile::Slot>& slots, Taken& taken);
 
   HeldFile& held_;

@@ -56,10 +56,16 @@ Result<GroupChange> Groups::apply(const std::vector<MembershipEdit>& edits, Lock
   } else {
     lock = force_pwd_lock(path);
   }
-  auto change = rewrite(edits);
+  std::vector<EditResult> first;
+  auto change = rewrite(edits, first);
   if (!change && no_space(change.error()) && free_reserve()) {
     lock.notes.push_back("the disk is full: gave up " + reserve_ + " to rewrite the group files");
-    change = rewrite(edits);
+    std::vector<EditResult> second;
+    change = rewrite(edits, second);
+    // Renamed into place but not synced, the first attempt's edits are there already: they are ours all the same.
+    for (std::size_t i = 0; change && i < first.size(); ++i)
+      if (first[i] == EditResult::changed && change->results[i] == EditResult::already)
+        change->results[i] = EditResult::changed;
   }
   if (!change) return change;
   const auto& results = change->results;
@@ -73,7 +79,7 @@ Result<GroupChange> Groups::apply(const std::vector<MembershipEdit>& edits, Lock
 
 // gshadow first: a name there alone gives nothing, while a member that gshadow does not know would be out of step for
 // whoever reads in between.
-Result<GroupChange> Groups::rewrite(const std::vector<MembershipEdit>& edits) {
+Result<GroupChange> Groups::rewrite(const std::vector<MembershipEdit>& edits, std::vector<EditResult>& results) {
   const auto etc = open_dir(etc_);
   if (!etc) return tl::unexpected(etc.error());
   const auto group = read_account_file(etc->get(), "group", etc_ + "/group");
@@ -83,6 +89,7 @@ Result<GroupChange> Groups::rewrite(const std::vector<MembershipEdit>& edits) {
 
   auto edited = edit_groups(group->text, gshadow ? gshadow->text : std::string(), edits);
   if (!edited) return tl::unexpected(edited.error());
+  results = edited->results;
   if (gshadow && edited->gshadow_changed) {
     if (auto done = replace(files_, etc->get(), "gshadow", *gshadow, edited->gshadow_text); !done)
       return tl::unexpected(done.error());
@@ -91,11 +98,15 @@ Result<GroupChange> Groups::rewrite(const std::vector<MembershipEdit>& edits) {
     if (auto done = replace(files_, etc->get(), "group", *group, edited->group_text); !done)
       return tl::unexpected(done.error());
   }
-  return GroupChange{std::move(edited->results), false, {}};
+  return GroupChange{results, false, {}};
 }
 
 Result<std::string> Groups::read_group() const {
   return read_file(etc_ + "/group", kMaxGroupFile);
+}
+
+Result<std::string> Groups::read_passwd() const {
+  return read_file(etc_ + "/passwd", kMaxGroupFile);
 }
 
 Result<void> Groups::keep_reserve() {

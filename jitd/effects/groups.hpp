@@ -35,14 +35,17 @@ class Groups {
   // there and running; never waited for longer than 250 ms each).
   [[nodiscard]] Result<GroupChange> apply(const std::vector<MembershipEdit>& edits, LockEffort effort);
 
-  // The text of /etc/group now.
+  // The text of /etc/group, and of /etc/passwd, now.
   [[nodiscard]] Result<std::string> read_group() const;
+  [[nodiscard]] Result<std::string> read_passwd() const;
 
   // Makes the reserve file as large as group and gshadow together and a half, when it is not.
   [[nodiscard]] Result<void> keep_reserve();
 
  private:
-  [[nodiscard]] Result<GroupChange> rewrite(const std::vector<MembershipEdit>& edits);
+  // `results`: what the edits come to, also when writing that fails.
+  [[nodiscard]] Result<GroupChange> rewrite(const std::vector<MembershipEdit>& edits,
+                                            std::vector<EditResult>& results);
   [[nodiscard]] bool free_reserve();
   void flush_caches();
 

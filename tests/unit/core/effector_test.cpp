@@ -150,6 +150,81 @@ TEST_CASE("a group that is gone, renumbered or renamed meanwhile", "[core][effec
   }
 }
 
+TEST_CASE("P2: a user who is renamed while a grant is active loses it under the new name", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const std::string passwd = "root:x:0:0::/:/bin/sh\ncarol:x:1003:100::/:/bin/sh\n";
+  put(host.paths.etc + "/passwd", passwd + "alice:x:1001:100::/:/bin/sh\n");
+  const auto a = host.entitlement(kA);
+  host.activate(a, {a});
+  std::string then = "dba:x:116:carol,alicia\nweb:x:117:alicia\n";
+  std::string after = "dba:x:116:carol\nweb:x:117:alicia\n";
+  std::string users = "alicia:x:1001:100::/:/bin/sh\n";
+  SECTION("renamed") {}
+  SECTION("renamed, and somebody else has the old name") {
+    users += "alice:x:2001:100::/:/bin/sh\n";
+  }
+  SECTION("renamed, and so is the group") {
+    then = "dbadmins:x:116:carol,alicia\nweb:x:117:alicia\n";
+    after = "dbadmins:x:116:carol\nweb:x:117:alicia\n";
+  }
+  SECTION("not renamed: a second name of the same uid keeps what it has") {
+    then = "dba:x:116:carol,alice,alicia\n";
+    after = "dba:x:116:carol,alicia\n";
+    users += "alice:x:1001:100::/:/bin/sh\n";
+  }
+  put(host.paths.etc + "/passwd", passwd + users);
+  put(host.paths.etc + "/group", then);
+  (void)host.effector->take({EffectHost::order(a)});
+  CHECK(host.group() == after);
+  CHECK(host.held_records() == 0);
+}
+
+TEST_CASE("P2, P3: a renamed user keeps what another grant gave under the new name", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  put(host.paths.etc + "/passwd", "alice:x:1001:100::/:/bin/sh\n");
+  const auto a = host.entitlement(kA);
+  host.activate(a, {a});
+  put(host.paths.etc + "/passwd", "alicia:x:1001:100::/:/bin/sh\n");
+  put(host.paths.etc + "/group", "dba:x:116:carol\n");  // by hand
+  const auto b = host.entitlement(kB, "alicia");
+  host.activate(b, {a, b});
+  (void)host.effector->take({EffectHost::order(a)});
+  CHECK(host.member("alicia"));
+  (void)host.effector->take({EffectHost::order(b)});
+  CHECK_FALSE(host.member("alicia"));
+}
+
+TEST_CASE("P2: a membership that was written but not synced, on a full disk, is ours", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const auto a = host.entitlement(kA);
+  int count = 0;
+  {
+    EffectHost measured;  // how many calls a give takes
+    REQUIRE(measured.effector->prepare(a));
+    measured.files.calls = 0;
+    REQUIRE(measured.effector->give(a));
+    count = measured.files.calls;
+  }
+  const bool reserve = GENERATE(true, false);
+  for (int at = 0; at < count; ++at) {
+    EffectHost full;
+    REQUIRE(full.effector->prepare(a));
+    if (!reserve) std::filesystem::remove(full.paths.etc_jit + "/.reserve");
+    full.files.calls = 0;
+    full.files.fail_at = at;
+    const auto given = full.effector->give(a);
+    full.files.fail_at = -1;
+    INFO("call " << at << (given ? ", given" : ", not given"));
+    if (!given) (void)full.effector->reconcile({a});
+    CHECK(full.effector->take({EffectHost::order(a)}).empty());
+    CHECK(full.as_it_was());
+    CHECK(full.held_records() == 0);
+  }
+}
+
 TEST_CASE("P4: stopped dead at any call of an activation, the next start takes all of it away", "[core][effector]") {
   if (needs_root()) return;
   for (int at = 0;; ++at) {
@@ -319,12 +394,19 @@ TEST_CASE("the dead-man's timer is always there for the next end", "[core][effec
   REQUIRE(host.effector->publish({a}));
   CHECK(host.bus.running == std::set<std::string>{"jit-expire@" + std::to_string(a.not_after * 1000) + "-" +
                                                   std::to_string(a.boot_deadline_ms)});
+  // The timer of an end that has just come still has to fire: another activation leaves it alone.
+  host.clock.pass(60'000);
+  b = host.entitlement(kC, "bob");
+  REQUIRE(host.effector->prepare(b));
+  CHECK(host.bus.running.contains("jit-expire@" + std::to_string(a.not_after * 1000) + "-" +
+                                  std::to_string(a.boot_deadline_ms)));
+  CHECK(host.bus.running.size() == 2);
   // Without systemd nothing is given.
   host.bus.works = false;
-  b = host.entitlement(kC, "bob");
+  b = host.entitlement(kB, "dora");
   b.not_after -= 30;
   CHECK_FALSE(host.effector->prepare(b));
-  CHECK(host.held_records() == 1);
+  CHECK(host.held_records() == 2);
 }
 
 TEST_CASE("locks that others hold: giving waits for another time, taking does not", "[core][effector]") {
