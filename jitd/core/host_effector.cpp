@@ -6,6 +6,9 @@
 #include <utility>
 
 #include "jitd/core/board_file.hpp"
+#include "jitd/wire/board.hpp"
+#include "jitd/wire/layout.hpp"
+#include "policy/rules/policy.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -16,6 +19,9 @@ constexpr milliseconds kLockForGiving{20};
 constexpr milliseconds kLockForTaking{300};
 constexpr std::uint64_t kLongestHold = 300;  // ms
 constexpr milliseconds kTurnOfOthers{10};    // twice what a waiting FileLock sleeps
+// What the policy lets a gate be, the board can hold.
+static_assert(jit::kMaxGates <= wire::kMaxGates && kMaxGateName < wire::layout::kName &&
+              kMaxServices <= wire::layout::kMaxServices);
 // How long the record of an end is kept when the database never said that it knows: a clock may still be set back.
 constexpr std::int64_t kKeepEnds = 24 * 3600;
 

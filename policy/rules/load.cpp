@@ -1,6 +1,7 @@
 #include "policy/rules/load.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "policy/names.hpp"
@@ -33,12 +34,13 @@ Digest digest_of(const std::vector<PolicyText>& files) {
 }
 
 Result<void> check_service_name(std::string_view name) {
-  const bool good =
-      !name.empty() && name.size() <= 64 && name.front() != '.' && std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-               c == '.';
-      });
+  const bool good = !name.empty() && name.front() != '.' && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
+  });
   if (!good) return fail(Errc::invalid, in_quotes(name) + " is not the name of a PAM service (a file in /etc/pam.d)");
+  if (name.size() > kMaxGateName)
+    return fail(Errc::invalid, in_quotes(name) + " is longer than " + std::to_string(kMaxGateName) + " bytes");
   return {};
 }
 
@@ -97,7 +99,8 @@ class Loader {
     }
     for (const std::string& principal : person.principals) {
       if (principal.empty() || unclean(principal) || principal.find_first_of(" \t\n,*?!\"#") != std::string::npos)
-        table.problem("principals", in_quotes(principal) + " cannot be a principal: one literal name, without blanks, " +
+        table.problem("principals", in_quotes(principal) +
+                                        " cannot be a principal: one literal name, without blanks, " +
                                         "commas, quotes, # or patterns");
       mentions.principals.push_back({table.place("principals"), table.path("principals"), principal, name});
     }
@@ -273,8 +276,8 @@ class Loader {
     gate.name = table.text("name").value_or("");
     if (!table.has("name")) {
       table.problem("name", "is missing");
-    } else {
-      table.accept("name", check_policy_name(gate.name, "gate"));
+    } else if (table.accept("name", check_policy_name(gate.name, "gate")) && gate.name.size() > kMaxGateName) {
+      table.problem("name", "is longer than " + std::to_string(kMaxGateName) + " characters");
     }
     gate.services = names(table, "services", check_service_name);
     if (!table.has("services")) table.problem("services", "is missing: the PAM services that the gate stands before");
@@ -290,11 +293,17 @@ class Loader {
     gate.help = table.line_of_text("help");
     table.finish();
     if (gate.name.empty() || !first_definition("gates \"" + shown(gate.name, 100) + "\"", gate.place)) return;
+    services_.insert(gate.services.begin(), gate.services.end());
+    if (policy.gates.size() == kMaxGates)
+      table.problem("name", "is of one gate too many: a host has at most " + std::to_string(kMaxGates));
+    if (services_.size() > kMaxServices)
+      table.problem("services", "is one too many: all gates have at most " + std::to_string(kMaxServices));
     policy.gates.push_back(std::move(gate));
   }
 
   Problems& problems_;
   std::map<std::string, Place> defined_;
+  std::set<std::string> services_;  // of all gates
 };
 
 }  // namespace

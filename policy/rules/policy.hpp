@@ -80,6 +80,11 @@ struct Role {
   Place place;
 };
 
+// What the table of checks that jitd shares with its other processes can hold (wire/layout.hpp).
+inline constexpr std::size_t kMaxGates = 64;
+inline constexpr std::size_t kMaxGateName = 63;  // bytes, of a gate and of a PAM service
+inline constexpr std::size_t kMaxServices = 1024;
+
 struct Gate {
   std::string name;
   std::vector<std::string> services;

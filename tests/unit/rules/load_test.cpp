@@ -259,6 +259,25 @@ TEST_CASE("gates say whom they hold, and roles open gates that exist", "[rules]"
   });
 }
 
+TEST_CASE("a gate that the table of checks could not hold is refused where it stands", "[rules]") {
+  const std::string fits(63, 'g');
+  const auto gate = [](const std::string& name, const std::string& service) {
+    return "[[gates]]\nname = \"" + name + "\"\nservices = [\"" + service + "\"]\nusers = [\"*\"]\n";
+  };
+  CHECK(problems(gate(fits, fits)).empty());
+  check_all({
+      {gate(fits + "g", "sshd"), "p.toml:2: gates[1].name: is longer than 63 characters"},
+      {gate("g", fits + "g"), "p.toml:3: gates[1].services: \"" + fits + "g\" is longer than 63 bytes"},
+  });
+  std::string many;
+  for (int i = 0; i < 64; ++i) many += gate("g" + std::to_string(i), "sshd");
+  CHECK(problems(many).empty());
+  CHECK_FALSE(problems(many + gate("one-more", "sshd")).empty());
+  std::string services;
+  for (int i = 0; i < 1025; ++i) services += (i == 0 ? "\"s" : ", \"s") + std::to_string(i) + "\"";
+  CHECK_FALSE(problems("[[gates]]\nname = \"g\"\nusers = [\"*\"]\nservices = [" + services + "]\n").empty());
+}
+
 TEST_CASE("what amounts to root needs dangerous = true", "[rules]") {
   const auto sudo = [](const std::string& as, const std::string& command) {
     return "[[roles.r.sudo]]\nas = \"" + as + "\"\ncommands = [\"" + command + "\"]\n";
