@@ -212,6 +212,7 @@ void EngineImpl::give(const LifePtr& life) {
     end(life, "failed", "it could not be given: " + error.message);
   };
   life->on_host = true;
+  asking_->gifts_changed();
   if (life->step == Life::Step::preparing) {
     if (Result<void> done = ports_.effector.prepare(entitlement); !done) return failed(done.error());
     life->step = Life::Step::giving;

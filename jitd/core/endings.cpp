@@ -36,6 +36,7 @@ void EngineImpl::end(std::vector<Ending> endings) {
     record.ended = at.wall_ms / 1000;
   }
   if (!orders.empty()) report(ports_.effector.take(orders));
+  asking_->gifts_changed();
   if (published) publish();
   for (const Ending& ending : endings) {
     const GrantRecord& record = ending.life->record;

@@ -33,7 +33,9 @@ Result<std::unique_ptr<Engine>> Engine::start(Ports ports, std::shared_ptr<const
 }
 
 EngineImpl::EngineImpl(Ports ports, std::shared_ptr<const HostView> host, const std::optional<ClockMark>& mark)
-    : ports_(std::move(ports)),
+    : asking_(std::make_shared<Asking>(ports.questions, ports.facts, ports.clock)),
+      ports_{ports.clock,           ports.store, ports.effector, *asking_, std::move(ports.journal),
+             std::move(ports.wake), ports.facts},
       host_(std::move(host)),
       last_mark_(mark),
       guard_(mark, ports_.clock.now(), ports_.clock.boot_id(), host_->config.clock_tolerance),

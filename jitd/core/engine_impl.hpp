@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "jitd/audit/audit_log.hpp"
+#include "jitd/core/asking.hpp"
 #include "jitd/core/clock_guard.hpp"
 #include "jitd/core/engine.hpp"
 #include "jitd/core/host_facts.hpp"
@@ -172,7 +173,7 @@ class EngineImpl final : public Engine {
   [[nodiscard]] const std::vector<Voice>& voices(Life& life);
   [[nodiscard]] std::optional<Voice> voice_of(const StoredDocument& document) const;
   [[nodiscard]] Judged judge(Life& life, const std::set<std::string>& groups, When when);
-  [[nodiscard]] std::set<std::string> own_groups(const Account& account) const;
+  [[nodiscard]] static std::set<std::string> own_groups(const Account& account);  // asking.hpp: without our gifts
   [[nodiscard]] Facts facts_of(const GrantRecord& record, std::set<std::string> groups) const;
   [[nodiscard]] std::vector<std::string> waiting_for(const Decision& decision,
                                                      const std::vector<PersonRef>& requesters) const;
@@ -239,7 +240,8 @@ class EngineImpl final : public Engine {
   [[nodiscard]] std::vector<LifePtr> ended_lives();
   [[nodiscard]] RoleView role_view(const Role& role, const Viewer& viewer);
 
-  Ports ports_;
+  std::shared_ptr<Asking> asking_;
+  Ports ports_;  // `questions` is asking_
   std::shared_ptr<const HostView> host_;
   std::optional<ClockMark> last_mark_;  // as the last run left it
   ClockGuard guard_;

@@ -93,6 +93,20 @@ Result<void> check_sudo(const Policy& policy, const Role& role, const HostFacts&
 
 }  // namespace
 
+void Gifts::add(const std::string& user, std::optional<std::uint32_t> uid, const std::string& group) {
+  by_user_.emplace(user, group);
+  if (uid) by_uid_.emplace(*uid, group);
+}
+
+std::set<std::string> Gifts::of(const std::string& user, std::uint32_t uid) const {
+  std::set<std::string> groups;
+  const auto named = by_user_.equal_range(user);
+  for (auto at = named.first; at != named.second; ++at) groups.insert(at->second);
+  const auto numbered = by_uid_.equal_range(uid);
+  for (auto at = numbered.first; at != numbered.second; ++at) groups.insert(at->second);
+  return groups;
+}
+
 Result<Effects> make_effects(const Policy& policy, const Role& role, const HostFacts& facts) {
   Effects effects;
   for (const std::string& group : role.groups)

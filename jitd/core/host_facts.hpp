@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "policy/document/effects.hpp"
@@ -11,6 +14,19 @@
 #include "policy/rules/policy.hpp"
 
 namespace jit {
+
+// Memberships of ours at one moment, so that they make nobody eligible.
+class Gifts {
+ public:
+  // `uid`: nullopt where it is not known.
+  void add(const std::string& user, std::optional<std::uint32_t> uid, const std::string& group);
+  // Groups that this account has from us, under its name or its uid: a user may have been renamed.
+  [[nodiscard]] std::set<std::string> of(const std::string& user, std::uint32_t uid) const;
+
+ private:
+  std::unordered_multimap<std::string, std::string> by_user_;
+  std::unordered_multimap<std::uint32_t, std::string> by_uid_;
+};
 
 class HostFacts {
  public:
@@ -34,8 +50,8 @@ class HostFacts {
   [[nodiscard]] virtual std::vector<std::string> exempt_groups() const { return {}; }
   // Only sudo-rs, only classic, or both are installed (effects/dropins.hpp).
   [[nodiscard]] virtual SudoDialect dialect() const = 0;
-  // Memberships of ours now, so that they make nobody eligible: groups in which `held` has this user.
-  [[nodiscard]] virtual std::vector<std::string> given_groups(const std::string& user) const = 0;
+  // What `held` says of memberships now.
+  [[nodiscard]] virtual Gifts gifts() const = 0;
 };
 
 // What this host would give for `role`: ids filled in, everything checked that depends on the host. The error says

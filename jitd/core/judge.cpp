@@ -56,11 +56,8 @@ const std::vector<Voice>& EngineImpl::voices(Life& life) {
   return found;
 }
 
-std::set<std::string> EngineImpl::own_groups(const Account& account) const {
-  std::set<std::string> groups(account.groups.begin(), account.groups.end());
-  // What we gave makes nobody eligible. What was there before is not in `held`, and stays.
-  for (const std::string& given : ports_.facts.given_groups(account.name)) groups.erase(given);
-  return groups;
+std::set<std::string> EngineImpl::own_groups(const Account& account) {
+  return {account.groups.begin(), account.groups.end()};
 }
 
 Facts EngineImpl::facts_of(const GrantRecord& record, std::set<std::string> groups) const {

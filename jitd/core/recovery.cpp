@@ -21,6 +21,7 @@ Result<void> EngineImpl::recover() {
   if (!records) return tl::unexpected<Error>(records.error());
 
   report(ports_.effector.reconcile({}));
+  asking_->gifts_changed();
   publish();
   std::map<std::string, EndRecord> ends;
   bool ends_known = true;

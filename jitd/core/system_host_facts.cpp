@@ -1,6 +1,9 @@
 #include "jitd/core/system_host_facts.hpp"
 
 #include <algorithm>
+#include <set>
+#include <unordered_map>
+#include <utility>
 
 #include "jitd/core/root_path.hpp"
 #include "jitd/core/sudoers_groups.hpp"
@@ -122,20 +125,43 @@ SudoDialect SystemHostFacts::dialect() const {
   return dialect_of(find_sudos(spawn_));
 }
 
-std::vector<std::string> SystemHostFacts::given_groups(const std::string& user) const {
-  std::vector<std::string> result;
+Gifts SystemHostFacts::gifts() const {
+  Gifts gifts;
   const auto file = HeldFile::open(system_files(), paths_.var, "held", false);
-  if (!file && file.error().code == Errc::not_found) return result;
+  if (!file && file.error().code == Errc::not_found) return gifts;
   const auto slots = file ? file->read() : tl::unexpected<Error>(file.error());
-  if (slots) {
-    for (const HeldFile::Slot& slot : *slots)
-      if (slot.record && slot.record->held && slot.record->user == user) result.push_back(slot.record->group);
-    return result;
+  const auto accounts = LocalAccounts::read(paths_.etc);
+  if (!slots) {
+    if (accounts)
+      for (const LocalGroup& group : accounts->groups())
+        for (const std::string& user : group.members) gifts.add(user, std::nullopt, group.name);
+    return gifts;
   }
-  if (const auto accounts = LocalAccounts::read(paths_.etc))
+  struct Named {
+    std::string name;
+    std::set<std::string> members;
+  };
+  std::unordered_multimap<std::uint32_t, Named> groups;
+  if (accounts)
     for (const LocalGroup& group : accounts->groups())
-      if (contains(group.members, user)) result.push_back(group.name);
-  return result;
+      groups.emplace(group.gid, Named{group.name, {group.members.begin(), group.members.end()}});
+  std::set<std::pair<std::string, std::string>> held;  // group, user
+  for (const HeldFile::Slot& slot : *slots)
+    if (slot.record && slot.record->held) held.emplace(slot.record->group, slot.record->user);
+  for (const HeldFile::Slot& slot : *slots) {
+    if (!slot.record || !slot.record->held) continue;
+    const HeldRecord& record = *slot.record;
+    gifts.add(record.user, record.uid, record.group);
+    const auto [begin, end] = groups.equal_range(record.gid);
+    // A group that was renamed has our member on its line.
+    const bool stands = std::any_of(begin, end, [&](const auto& entry) { return entry.second.name == record.group; });
+    for (auto at = begin; at != end; ++at) {
+      const Named& group = at->second;
+      const bool own = stands && group.members.contains(record.user) && !held.contains({group.name, record.user});
+      if (!own) gifts.add(record.user, record.uid, group.name);
+    }
+  }
+  return gifts;
 }
 
 }  // namespace jit

@@ -26,8 +26,10 @@ class SystemHostFacts final : public HostFacts {
   [[nodiscard]] std::vector<std::string> exempt_groups() const override;
   [[nodiscard]] SudoStack sudo_stack() const override;
   [[nodiscard]] SudoDialect dialect() const override;
-  // When `held` cannot be read, every local group that lists the user: then no membership makes anybody eligible.
-  [[nodiscard]] std::vector<std::string> given_groups(const std::string& user) const override;
+  // Name services list a gid's groups by one of its names, whichever they take: each local name of a gid that we gave
+  // counts as given, but for one whose own line lists the user and is not ours. When `held` cannot be read, every
+  // local group that lists the user: then no membership makes anybody eligible.
+  [[nodiscard]] Gifts gifts() const override;
 
  private:
   Paths paths_;

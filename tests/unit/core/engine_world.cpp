@@ -274,15 +274,14 @@ bool FakeFacts::local_member(const std::string& user, const std::string& group) 
   return host_.member(user, group);
 }
 
-std::vector<std::string> FakeFacts::given_groups(const std::string& user) const {
-  std::vector<std::string> groups;
-  for (const auto& [grant, entitlement] : host_.given) {
-    if (entitlement.user != user) continue;
-    for (const GroupEffect& one : entitlement.effects.groups) {
-      if (!host_.before.contains({user, one.group})) groups.push_back(one.group);
+Gifts FakeFacts::gifts() const {
+  Gifts gifts;
+  for (const auto& [grant, one] : host_.given) {
+    for (const GroupEffect& group : one.effects.groups) {
+      if (!host_.before.contains({one.user, group.group})) gifts.add(one.user, one.uid, group.group);
     }
   }
-  return groups;
+  return gifts;
 }
 
 // --- world

@@ -120,7 +120,7 @@ class FakeFacts final : public HostFacts {
   Result<void> check_command(const Command&) const override { return {}; }
   SudoStack sudo_stack() const override { return {true, true, true, ""}; }
   SudoDialect dialect() const override { return SudoDialect::classic; }
-  std::vector<std::string> given_groups(const std::string& user) const override;
+  Gifts gifts() const override;
   std::map<std::string, std::uint32_t> gids{{"postgres", 120}, {"www", 121}, {"backup", 34}};
 
  private:

@@ -35,7 +35,7 @@ class FakeFacts final : public HostFacts {
   std::vector<std::string> exempt_groups() const override { return exempt; }
   SudoStack sudo_stack() const override { return stack; }
   SudoDialect dialect() const override { return sudo; }
-  std::vector<std::string> given_groups(const std::string&) const override { return {}; }
+  Gifts gifts() const override { return {}; }
 
  private:
   static Result<std::uint32_t> find(const std::map<std::string, std::uint32_t>& ids, const std::string& name,

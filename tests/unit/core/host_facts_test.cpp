@@ -120,18 +120,34 @@ TEST_CASE("the proof of sudo's stacks, and who is exempt on our lines", "[core][
   }
 }
 
-TEST_CASE("memberships that we gave are known from held", "[core][host]") {
+TEST_CASE("P7: memberships that we gave are known from held, by whatever name", "[core][host]") {
+  using Names = std::set<std::string>;
   const Scratch host;
-  CHECK(host.facts.given_groups("alice").empty());  // no file: nothing was ever given
+  CHECK(host.facts.gifts().of("alice", 1000).empty());  // no file: nothing was ever given
   auto file = HeldFile::open(system_files(), host.dir.paths.var, "held");
   REQUIRE(file.has_value());
   REQUIRE(file->add({"g1", "web", 33, "alice", 1000, true}).has_value());
   REQUIRE(file->add({"g2", "admins", 2000, "alice", 1000, false}).has_value());  // taken away again
   REQUIRE(file->add({"g3", "docker", 998, "bob", 1001, true}).has_value());
-  CHECK(host.facts.given_groups("alice") == std::vector<std::string>{"web"});
+  CHECK(host.facts.gifts().of("alice", 1000) == Names{"web"});
+  SECTION("a user who was renamed has what the uid was given") {
+    CHECK(host.facts.gifts().of("alicia", 1000) == Names{"web"});
+  }
+  SECTION("an alias of the gid, which name services may list instead, is given too") {
+    host.dir.write("/etc/group", "httpd:x:33:\nweb:x:33:alice\n");
+    CHECK(host.facts.gifts().of("alice", 1000) == Names{"httpd", "web"});
+  }
+  SECTION("but for an alias that lists the user by itself") {
+    host.dir.write("/etc/group", "httpd:x:33:alice\nweb:x:33:alice\n");
+    CHECK(host.facts.gifts().of("alice", 1000) == Names{"web"});
+  }
+  SECTION("a group that was renamed has our member on its line") {
+    host.dir.write("/etc/group", "httpd:x:33:alice\n");
+    CHECK(host.facts.gifts().of("alice", 1000) == Names{"httpd", "web"});
+  }
   SECTION("when it cannot be read, every membership may be ours") {
     std::filesystem::remove(host.dir.root + "/var/held");
     REQUIRE(::mkfifo((host.dir.root + "/var/held").c_str(), 0600) == 0);
-    CHECK(host.facts.given_groups("bob") == std::vector<std::string>{"admins"});
+    CHECK(host.facts.gifts().of("bob", 1001) == Names{"admins"});
   }
 }
