@@ -90,6 +90,14 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
         grant.duration ? *grant.duration : Seconds(seconds_of(grant.not_after.value_or(grant.created)) - from);
     const Seconds most = std::min(role->max_duration, host_->config.grant_ceiling);
     if (record.asked <= Seconds(0)) return refuse("it would end before it begins");
+    const auto waiting = std::count_if(lives_.begin(), lives_.end(), [&](const auto& entry) {
+      const Life& other = *entry.second;
+      return other.record.direct && other.record.state == GrantState::pending && other.record.user == account.name;
+    });
+    if (static_cast<std::size_t>(waiting) >= host_->config.pending_per_user) {
+      return reply(fail(Errc::busy, std::to_string(waiting) + " grants for " + account.name +
+                                        " wait here already, and no more are taken until one is over"));
+    }
     if (record.asked > most) return refuse("this role is given for at most " + format_duration(most) + " here");
     record.digest = verified.digest;
     record.id = id_of(verified.digest);

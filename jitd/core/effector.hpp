@@ -55,6 +55,9 @@ class Effector {
   // The database knows the ends of these grants: their records may be freed. Until then a record marked ended stays,
   // so that an end which the database could not take survives a restart.
   virtual void settled(const std::vector<std::string>& grants) = 0;
+  // Records of grants that were over before `until` (seconds, a time that has surely come) may be freed, settled or
+  // not.
+  virtual void forget(std::int64_t until) = 0;
 };
 
 }  // namespace jit

@@ -221,7 +221,6 @@ std::vector<std::string> HostEffector::reconcile(const std::vector<Entitlement>&
       keeping.emplace(entitlement.grant, &entitlement);
       keeping_list.push_back(&entitlement);
     }
-    forget_old_ends(*slots);
   } else {
     failures.push_back("no end can be recorded: " + slots.error().message);
   }
@@ -320,10 +319,12 @@ void HostEffector::settled(const std::vector<std::string>& grants) {
     if (slot.record && !slot.record->active && known.contains(slot.record->grant)) (void)ends_.clear(slot.index);
 }
 
-void HostEffector::forget_old_ends(const Slots& slots) {
-  const std::int64_t now = ports_.clock.now().wall_ms / 1000;
-  for (const auto& slot : slots)
-    if (!slot.record || slot.record->not_after + kKeepEnds < now) (void)ends_.clear(slot.index);
+void HostEffector::forget(std::int64_t until) {
+  const auto lock = FileLock::try_take(paths_.lock);
+  const auto slots = lock ? ends_.read() : tl::unexpected(lock.error());
+  if (!slots) return;  // another time
+  for (const auto& slot : *slots)
+    if (!slot.record || slot.record->not_after + kKeepEnds < until) (void)ends_.clear(slot.index);
 }
 
 }  // namespace jit

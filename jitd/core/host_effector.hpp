@@ -54,6 +54,7 @@ class HostEffector final : public Effector {
   [[nodiscard]] Result<void> publish(const std::vector<Entitlement>& wanted) override;
   [[nodiscard]] Result<std::vector<EndRecord>> ends() override;
   void settled(const std::vector<std::string>& grants) override;
+  void forget(std::int64_t until) override;
 
  private:
   HostEffector(Ports ports, EffectPaths paths, HeldFile held, EndsFile ends);
@@ -64,7 +65,6 @@ class HostEffector final : public Effector {
   void put_dropins(const std::vector<const Entitlement*>& entitlements, std::optional<FileLock> lock,
                    std::vector<std::string>& failures);
   void mark_ends(const std::vector<EndOrder>& orders, std::vector<std::string>& failures);
-  void forget_old_ends(const Slots& slots);
   [[nodiscard]] Result<FileLock> lock_for_giving() const;
   [[nodiscard]] std::optional<FileLock> lock_for_taking(std::vector<std::string>& failures) const;
 

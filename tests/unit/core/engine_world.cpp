@@ -207,6 +207,10 @@ void FakeEffector::settled(const std::vector<std::string>& grants) {
   for (const std::string& grant : grants) disk.erase(grant);
 }
 
+void FakeEffector::forget(std::int64_t until) {
+  std::erase_if(disk, [&](const auto& entry) { return entry.second.not_after + 86400 < until; });
+}
+
 bool FakeEffector::member(const std::string& user, const std::string& group) const {
   if (before.contains({user, group})) return true;
   return std::any_of(given.begin(), given.end(), [&](const auto& entry) {

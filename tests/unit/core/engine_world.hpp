@@ -70,6 +70,7 @@ class FakeEffector final : public Effector {
   Result<void> publish(const std::vector<Entitlement>& wanted) override;
   Result<std::vector<EndRecord>> ends() override;
   void settled(const std::vector<std::string>& grants) override;
+  void forget(std::int64_t until) override;
 
   [[nodiscard]] bool member(const std::string& user, const std::string& group) const;
   [[nodiscard]] bool nothing_held() const { return given.empty() && board.empty(); }
@@ -86,8 +87,8 @@ class FakeEffector final : public Effector {
 
  private:
   [[nodiscard]] Result<void> failing(const std::string& call);
-  Plug& plug_;
   [[nodiscard]] Result<void> record_end(const Entitlement& entitlement);
+  Plug& plug_;
 };
 
 class FakeQuestions final : public Questions {
