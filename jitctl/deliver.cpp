@@ -59,7 +59,7 @@ Result<void> check_words(std::string_view text, std::string_view what) {
   if (const auto found = unclean(text)) return fail(Errc::invalid, fmt::format("{}: {} in it", what, *found));
   if (text.find('\n') != std::string_view::npos)
     return fail(Errc::invalid, fmt::format("{}: one line, please", what));
-  if (text.find_first_not_of(' ') == std::string_view::npos) {
+  if (only_blanks(text)) {
     return fail(Errc::invalid, fmt::format("{}: say something, people decide by it", what));
   }
   return {};

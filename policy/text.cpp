@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace jit {
@@ -61,6 +62,13 @@ std::string_view hidden_kind(char32_t c) {
   }
   if (c == 0x2028 || c == 0x2029) return "line separator";
   return {};
+}
+
+// General category Zs, the controls that move the cursor along, and U+2800, which is drawn as nothing.
+bool blank(char32_t c) {
+  return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x2800 ||
+         c == 0x3000;
 }
 
 int hex_value(char c) {
@@ -142,6 +150,28 @@ std::string shown(std::string_view text, std::size_t limit) {
     text.remove_prefix(used);
   }
   return out;
+}
+
+std::string without_blank_runs(std::string_view text) {
+  std::string out;
+  bool gap = false;
+  while (!text.empty()) {
+    const CodePoint point = decode(text);
+    const std::size_t used = std::max<std::size_t>(point.length, 1);
+    if (point.length != 0 && blank(point.value)) {
+      gap = !out.empty();
+    } else {
+      if (gap) out += ' ';
+      gap = false;
+      out += text.substr(0, used);
+    }
+    text.remove_prefix(used);
+  }
+  return out;
+}
+
+bool only_blanks(std::string_view text) {
+  return without_blank_runs(text).empty();
 }
 
 std::string escape_word(std::string_view word, std::string_view specials) {

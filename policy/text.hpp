@@ -25,6 +25,13 @@ namespace jit {
 // `limit` bytes of it with "…" behind when cut. The result is one line of valid UTF-8.
 [[nodiscard]] std::string shown(std::string_view text, std::size_t limit = 4096);
 
+// `text` with every run of blanks as one space, and none at its ends: blanks are what a terminal shows as empty
+// columns (Unicode's space separators, tab, LF, the empty Braille cell), so that no field of ours can be aligned with
+// them.
+[[nodiscard]] std::string without_blank_runs(std::string_view text);
+// True when nothing but blanks stands in it.
+[[nodiscard]] bool only_blanks(std::string_view text);
+
 // `word` with each byte below 0x21, 0x7f and every byte in `specials` and '\' as \xHH: the words of `effects`,
 // `held`, `ends`. unescape_word reads it back and refuses malformed escapes.
 [[nodiscard]] std::string escape_word(std::string_view word, std::string_view specials = "[]:,");

@@ -30,7 +30,7 @@ Result<void> check_text(std::string_view what, const std::string& text, std::siz
 
 Result<void> check_wish(const WishInput& wish) {
   if (Result<void> fine = check_policy_name(wish.role, "role"); !fine) return fine;
-  if (wish.reason.find_first_not_of(" \n\t") == std::string::npos) {
+  if (only_blanks(wish.reason)) {
     return fail(Errc::invalid, "say why: a request needs a reason (-m)");
   }
   if (Result<void> fine = check_text("the reason", wish.reason, kMaxReason); !fine) return fine;

@@ -39,6 +39,17 @@ TEST_CASE("what hides or reorders text is named (P10)", "[document][text]") {
   CHECK(unclean("\u2028").value().find("line separator") == 0);
 }
 
+TEST_CASE("blanks of every kind are blanks (P10)", "[document][text]") {
+  CHECK(without_blank_runs("  a \t\n b\u00a0\u3000\u2003 c\u2800 ") == "a b c");
+  CHECK(without_blank_runs("gr\u00fc\u00df") == "gr\u00fc\u00df");
+  CHECK(without_blank_runs("a\xff  b") == "a\xff b");
+  for (const std::string_view blank :
+       {"", " ", "\u00a0", "\u3000", "\u2000\u200a", "\u1680\u202f\u205f", "\u2800", "\n\t"})
+    CHECK(only_blanks(blank));
+  CHECK_FALSE(only_blanks(" . "));
+  CHECK_FALSE(only_blanks("\xff"));
+}
+
 TEST_CASE("shown text is one clean line (P10)", "[document][text]") {
   CHECK(shown("a\nb\x1b\x80\u202e") == "a\\nb\\x1b\\x80\\u{202e}");
   CHECK(shown("ééé", 4) == "éé…");
