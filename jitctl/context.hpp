@@ -38,6 +38,7 @@ struct Context {
   std::ostream& err;
   bool in_terminal = false;   // somebody can answer a question
   bool out_terminal = false;  // somebody reads along
+  std::size_t columns = 80;   // of the terminal
   bool json = false;
   uid_t uid = 0;
   std::string user = {};  // who runs us, by name; empty when the uid has none

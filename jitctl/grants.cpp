@@ -39,29 +39,25 @@ void print_grants(Context& context, const std::vector<Row>& grants, std::string_
   table.print(context.out);
 }
 
-void labelled(std::ostream& out, std::string_view label, std::string_view text) {
-  out << fmt::format("  {:<9}  {}\n", label, shown(text));
-}
-
-void print_grant(std::ostream& out, const Row& grant) {
+void print_grant(std::ostream& out, const Row& grant, std::size_t columns) {
+  const auto line = [&](std::string_view label, std::string_view text) { labelled(out, label, text, columns); };
   const auto optional_text = [&](std::string_view label, Tag tag) {
-    if (grant.has(tag)) labelled(out, label, grant.text(tag));
+    if (grant.has(tag)) line(label, grant.text(tag));
   };
   const auto optional_time = [&](std::string_view label, Tag tag) {
-    if (const auto time = grant.number(tag)) labelled(out, label, time_text(*time));
+    if (const auto time = grant.number(tag)) line(label, time_text(*time));
   };
   out << fmt::format("{} {}\n", grant.text(Tag::kind) == "grant" ? "Direct grant" : "Request",
                      shown(grant.text(Tag::id)));
-  labelled(out, "state", state_text(grant));
-  labelled(out, "role", grant.text(Tag::role));
-  labelled(out, "user",
-           fmt::format("{} (uid {}) on {}", grant.text(Tag::user), grant.number(Tag::uid).value_or(0),
-                       grant.text(Tag::host)));
-  for (const auto& person : grant.all(Tag::requester)) labelled(out, "behind it", person);
-  labelled(out, "why", grant.text(Tag::reason));
+  line("state", state_text(grant));
+  line("role", grant.text(Tag::role));
+  line("user", fmt::format("{} (uid {}) on {}", grant.text(Tag::user), grant.number(Tag::uid).value_or(0),
+                           grant.text(Tag::host)));
+  for (const auto& person : grant.all(Tag::requester)) line("behind it", person);
+  line("why", grant.text(Tag::reason));
   optional_text("ticket", Tag::ticket);
   if (const auto duration = grant.number(Tag::duration)) {
-    labelled(out, "for", in_words(Seconds(static_cast<Seconds::rep>(*duration))));
+    line("for", in_words(Seconds(static_cast<Seconds::rep>(*duration))));
   }
   optional_time("filed", Tag::created);
   optional_time("expires", Tag::expires);
@@ -69,10 +65,10 @@ void print_grant(std::ostream& out, const Row& grant) {
   optional_time("until", Tag::not_after);
   optional_time("over", Tag::ended_at);
   optional_text("rule", Tag::rule);
-  for (const auto& signer : grant.all(Tag::signer)) labelled(out, "signed", signer);
-  for (const auto& person : grant.all(Tag::waiting_for)) labelled(out, "waits for", person);
+  for (const auto& signer : grant.all(Tag::signer)) line("signed", signer);
+  for (const auto& person : grant.all(Tag::waiting_for)) line("waits for", person);
   if (const auto effects = grant.text(Tag::effects); !effects.empty()) {
-    out << "  gives\n" << indented(effects, "             ");
+    out << "  gives\n" << indented(effects, "             ", columns);
   }
 }
 

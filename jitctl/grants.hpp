@@ -17,9 +17,6 @@ namespace jit::ctl {
 void print_grants(Context& context, const std::vector<Row>& grants, std::string_view nothing);
 
 // One grant or request, field by field, effects and signatures with it.
-void print_grant(std::ostream& out, const Row& grant);
-
-// "  who        alice" : a labelled line, shown().
-void labelled(std::ostream& out, std::string_view label, std::string_view text);
+void print_grant(std::ostream& out, const Row& grant, std::size_t columns);
 
 }  // namespace jit::ctl

@@ -156,7 +156,7 @@ void Table::print(std::ostream& out) const {
   for (auto& row : rows) {
     row.resize(widths.size());
     for (std::size_t column = 0; column < row.size(); ++column) {
-      row[column] = row[column].empty() ? "-" : shown(row[column]);
+      row[column] = row[column].empty() ? "-" : without_blank_runs(shown(row[column]));
       widths[column] = std::max(widths[column], width(row[column]));
     }
   }
@@ -195,13 +195,42 @@ std::string time_text(std::uint64_t seconds) {
   return text;
 }
 
-std::string indented(std::string_view text, std::string_view indent) {
+std::string folded(std::string_view text, std::string_view before, std::string_view between, std::size_t columns) {
+  constexpr std::size_t least = 16;  // for text; a terminal narrower than that is nobody's
+  const auto room = [&](std::size_t taken) { return columns > taken + least ? columns - taken - 1 : least; };
+  std::string result(before);
+  auto left = room(width(before));
+  while (width(text) > left) {
+    std::size_t fits = 0;
+    std::size_t blank = 0;  // behind the last word that fits
+    for (std::size_t used = 0; fits < text.size();) {
+      const auto length = first_code_point(text.substr(fits)).length;
+      used += width(text.substr(fits, length));
+      if (used > left) break;
+      if (text[fits] == ' ') blank = fits;
+      fits += length;
+    }
+    const auto at = fits < text.size() && text[fits] == ' ' ? fits : blank > fits / 2 ? blank : fits;
+    result += text.substr(0, at);
+    result += '\n';
+    result += between;
+    result += "| ";
+    text.remove_prefix(at + (text[at] == ' ' ? 1U : 0U));
+    left = room(width(between) + 2);
+  }
+  result += text;
+  return result + '\n';
+}
+
+void labelled(std::ostream& out, std::string_view label, std::string_view text, std::size_t columns) {
+  out << folded(without_blank_runs(shown(text)), fmt::format("  {:<9}  ", label), "           ", columns);
+}
+
+std::string indented(std::string_view text, std::string_view indent, std::size_t columns) {
   std::string result;
   while (!text.empty()) {
     const auto end = std::min(text.find('\n'), text.size());
-    result += indent;
-    result += shown(text.substr(0, end));
-    result += '\n';
+    result += folded(shown(text.substr(0, end)), indent, indent, columns);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return result;

@@ -37,8 +37,8 @@ class JsonObject {
 [[nodiscard]] std::string to_json(const std::vector<Row>& rows);
 [[nodiscard]] std::string json_list(const std::vector<std::string>& elements);  // elements are JSON
 
-// Columns with a heading, two blanks between, the last one not padded. Cells are shown() first, so a cell is one
-// line.
+// Columns with a heading, two blanks between, the last one not padded. Cells are shown() first and lose their
+// runs of blanks, so a cell is one line and looks like one cell.
 class Table {
  public:
   explicit Table(std::vector<std::string> heading) { rows_.push_back(std::move(heading)); }
@@ -59,7 +59,20 @@ class Table {
 // A wall time for people: "2026-11-22 10:42:00Z".
 [[nodiscard]] std::string time_text(std::uint64_t seconds);
 
-// Each line of `text` shown(), with `indent` before it.
-[[nodiscard]] std::string indented(std::string_view text, std::string_view indent);
+// What a line may take where nothing is known of the terminal.
+inline constexpr std::size_t kColumns = 80;
+
+// `text`, one line and shown() already, in lines of fewer than `columns`, the first behind `before`, the others
+// behind `between` and "| ": a terminal that broke the line itself would let whoever wrote the text put at the start
+// of a line what they like. Ends with a line end.
+[[nodiscard]] std::string folded(std::string_view text, std::string_view before, std::string_view between,
+                                 std::size_t columns = kColumns);
+
+// "  who        alice": a labelled value on the label's line and, when it is long, on marked ones; shown(), and
+// without runs of blanks.
+void labelled(std::ostream& out, std::string_view label, std::string_view text, std::size_t columns = kColumns);
+
+// Each line of `text` shown() and folded(), with `indent` before it.
+[[nodiscard]] std::string indented(std::string_view text, std::string_view indent, std::size_t columns = kColumns);
 
 }  // namespace jit::ctl

@@ -28,8 +28,8 @@ Outcome pending(Context& context) {
       complain(context, row.text(Tag::id) + ": " + wish.error().message);
       continue;
     }
-    print_wish(context.out, *wish, context.now());
-    for (const auto& line : row.all(Tag::waiting_for)) context.out << "  waits for  " << shown(line) << '\n';
+    print_wish(context.out, *wish, context.now(), context.columns);
+    for (const auto& line : row.all(Tag::waiting_for)) labelled(context.out, "waits for", line, context.columns);
     context.out << '\n';
   }
   context.out << "jitctl approve ID or jitctl deny ID -m WHY\n";

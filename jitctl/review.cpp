@@ -25,29 +25,30 @@ std::string when(WallTime time, WallTime now) {
   return fmt::format("{} ({})", text, apart);
 }
 
-void print_request(std::ostream& out, const Request& request, WallTime now) {
-  labelled(out, "who", fmt::format("{} (uid {}) on {}", request.user, request.uid, request.host));
-  for (const auto& person : request.requesters) labelled(out, "behind it", to_text(person));
-  labelled(out, "role", fmt::format("{} for {}", request.role, format_duration(request.duration)));
-  labelled(out, "why", request.reason);
-  if (!request.ticket.empty()) labelled(out, "ticket", request.ticket);
-  labelled(out, "filed",
-           when(request.created, now) + (request.origin == "local" ? "" : ", origin " + request.origin));
-  labelled(out, "expires", when(request.expires, now));
-  out << "  gives\n" << indented(request.effects, "             ");
+void print_request(std::ostream& out, const Request& request, WallTime now, std::size_t columns) {
+  const auto line = [&](std::string_view label, std::string_view text) { labelled(out, label, text, columns); };
+  line("who", fmt::format("{} (uid {}) on {}", request.user, request.uid, request.host));
+  for (const auto& person : request.requesters) line("behind it", to_text(person));
+  line("role", fmt::format("{} for {}", request.role, format_duration(request.duration)));
+  line("why", request.reason);
+  if (!request.ticket.empty()) line("ticket", request.ticket);
+  line("filed", when(request.created, now) + (request.origin == "local" ? "" : ", origin " + request.origin));
+  line("expires", when(request.expires, now));
+  out << "  gives\n" << indented(request.effects, "             ", columns);
 }
 
-void print_direct(std::ostream& out, const GrantDocument& grant, WallTime now) {
-  labelled(out, "who", grant.user);
-  labelled(out, "role", grant.role);
-  for (const auto& host : grant.hosts) labelled(out, "on", host);
-  for (const auto& segment : grant.segments) labelled(out, "segment", segment);
-  labelled(out, "why", grant.reason);
-  if (!grant.ticket.empty()) labelled(out, "ticket", grant.ticket);
-  if (grant.duration) labelled(out, "for", format_duration(*grant.duration));
-  if (grant.not_before) labelled(out, "from", when(*grant.not_before, now));
-  if (grant.not_after) labelled(out, "until", when(*grant.not_after, now));
-  if (grant.activate_by) labelled(out, "begins by", when(*grant.activate_by, now));
+void print_direct(std::ostream& out, const GrantDocument& grant, WallTime now, std::size_t columns) {
+  const auto line = [&](std::string_view label, std::string_view text) { labelled(out, label, text, columns); };
+  line("who", grant.user);
+  line("role", grant.role);
+  for (const auto& host : grant.hosts) line("on", host);
+  for (const auto& segment : grant.segments) line("segment", segment);
+  line("why", grant.reason);
+  if (!grant.ticket.empty()) line("ticket", grant.ticket);
+  if (grant.duration) line("for", format_duration(*grant.duration));
+  if (grant.not_before) line("from", when(*grant.not_before, now));
+  if (grant.not_after) line("until", when(*grant.not_after, now));
+  if (grant.activate_by) line("begins by", when(*grant.activate_by, now));
 }
 
 // This host's own key, as jitd tells it; nothing where there is no jitd.
@@ -110,7 +111,7 @@ Result<std::string> answer(Context& context, const Wish& wish, const ReviewOptio
 // Shows one wish, asks, signs and hands over. `out` names the answer's file, empty for jitd.
 Outcome decide_one(Context& context, const Wish& wish, const ReviewOptions& options, std::string out) {
   auto& shown_on = context.json || out == "-" ? context.err : context.out;
-  print_wish(shown_on, wish, context.now());
+  print_wish(shown_on, wish, context.now(), context.columns);
   shown_on << std::flush;
   if (const auto* request = std::get_if<Request>(&wish.document)) {
     const PersonRef me{context.user, false};
@@ -221,15 +222,15 @@ Result<Wish> verified_wish(std::string_view text, const std::string& source, con
                           source, shown(request->host)));
 }
 
-void print_wish(std::ostream& out, const Wish& wish, WallTime now) {
+void print_wish(std::ostream& out, const Wish& wish, WallTime now, std::size_t columns) {
   if (const auto* request = std::get_if<Request>(&wish.document)) {
     out << fmt::format("Request {}, vouched for by {}\n", wish.id(), shown(wish.vouched));
-    print_request(out, *request, now);
+    print_request(out, *request, now, columns);
   } else if (const auto* grant = std::get_if<GrantDocument>(&wish.document)) {
     out << fmt::format("Direct grant {}, vouched for by {}\n", wish.id(), shown(wish.vouched));
-    print_direct(out, *grant, now);
+    print_direct(out, *grant, now, columns);
   } else {
-    out << indented(wish.envelope.payload, "  ");
+    out << indented(wish.envelope.payload, "  ", columns);
   }
 }
 

@@ -34,7 +34,7 @@ struct Wish {
                                          WallTime now);
 
 // All that there is to judge, effects last and line by line.
-void print_wish(std::ostream& out, const Wish& wish, WallTime now);
+void print_wish(std::ostream& out, const Wish& wish, WallTime now, std::size_t columns);
 
 struct ReviewOptions {
   bool approve = true;

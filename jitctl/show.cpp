@@ -14,7 +14,7 @@ Outcome show(Context& context, const std::string& id) {
   if (context.json) {
     context.out << to_json(*grant) << '\n';
   } else {
-    print_grant(context.out, *grant);
+    print_grant(context.out, *grant, context.columns);
   }
   return Exit::done;
 }

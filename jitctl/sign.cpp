@@ -60,7 +60,7 @@ Outcome sign(Context& context, const Options& options) {
     if (!context.can_ask() || options.file == "-") {
       return fail(Errc::invalid, "there is no terminal to ask on; read the document first, then add --yes");
     }
-    context.err << fmt::format("{} {}:\n", kind_name(kind), id) << indented(envelope->payload, "  ");
+    context.err << fmt::format("{} {}:\n", kind_name(kind), id) << indented(envelope->payload, "  ", context.columns);
     if (!ask_yes(context, "Sign exactly this?")) {
       context.err << "Nothing was signed.\n";
       return Exit::failed;

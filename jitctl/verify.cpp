@@ -77,10 +77,10 @@ Outcome verify_file(Context& context, const Options& options) {
                 << '\n';
   } else {
     context.out << fmt::format("{} {}\n", kind_name(verified->kind), id_of(verified->digest));
-    labelled(context.out, "digest", digest);
-    for (const auto& name : good) labelled(context.out, "signed by", name);
-    for (const auto& name : bad) labelled(context.out, "not", name);
-    context.out << indented(verified->envelope.payload, "  ");
+    labelled(context.out, "digest", digest, context.columns);
+    for (const auto& name : good) labelled(context.out, "signed by", name, context.columns);
+    for (const auto& name : bad) labelled(context.out, "not", name, context.columns);
+    context.out << indented(verified->envelope.payload, "  ", context.columns);
   }
   if (!good.empty()) return Exit::done;
   return fail(Errc::refused, fmt::format("{}: no signature of it counts today", options.file));

@@ -58,7 +58,7 @@ TEST_CASE("a table keeps every cell on its line and its column", "[jitctl][P10]"
   table.print(out);
   CHECK(out.str() ==
         "ID  WHO  WHY\n"
-        "a   gr\xc3\xbc  one\\nroot  forged\n"
+        "a   gr\xc3\xbc  one\\nroot forged\n"
         "bb  -    \\x1b[2Jx\n");
 }
 
