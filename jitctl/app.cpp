@@ -34,6 +34,13 @@ void walk(CLI::App& app, const std::string& path, std::vector<CommandShape>& sha
   }
 }
 
+// What could not be said did not happen, as far as whoever reads it knows.
+Exit written(Context& context, Exit exit) {
+  if (context.out << std::flush) return exit;
+  complain(context, "standard output could not be written");
+  return Exit::failed;
+}
+
 }  // namespace
 
 Command* Commands::add(const std::string& name, const std::string& description, std::function<Outcome()> run) {
@@ -87,18 +94,14 @@ Exit run(Context& context, const std::vector<std::string>& arguments) {
     app.parse(reversed);
   } catch (const CLI::Success& asked_for) {  // --help, --version
     (void)app.exit(asked_for, context.out, context.err);
-    return Exit::done;
+    return written(context, Exit::done);
   } catch (const CLI::ParseError& error) {
     complain(context, fmt::format("{}; see jitctl --help", error.what()));
     return Exit::usage;
   }
   const auto outcome = commands.chosen()();
+  if (outcome) return written(context, *outcome);
   context.out << std::flush;
-  if (outcome) {
-    if (context.out) return *outcome;
-    complain(context, "standard output could not be written");
-    return Exit::failed;
-  }
   complain(context, outcome.error().message);
   return exit_of(outcome.error());
 }

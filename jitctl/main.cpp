@@ -1,8 +1,11 @@
 // jitctl: asks jitd and signs documents. Never installed with privileges of its own.
+#include <fcntl.h>
 #include <pwd.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -10,9 +13,32 @@
 #include <exception>
 
 #include "jitctl/app.hpp"
+#include "jitctl/output.hpp"
+
+namespace {
+
+// Whoever starts us with one of 0 to 2 closed must not have our next descriptor, the control socket, take its place.
+// Standard output becomes one that cannot be written: what was not said is a failure.
+void open_standard() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
+    if (::open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd) std::_Exit(1);
+  }
+}
+
+std::size_t columns_of_terminal() {
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    winsize size{};
+    if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  }
+  return jit::ctl::kColumns;
+}
+
+}  // namespace
 
 int main(int argc, char* argv[]) {
   using namespace jit::ctl;
+  open_standard();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pager is a failed write, seen at the end
   ::umask(022);
   try {
@@ -21,6 +47,7 @@ int main(int argc, char* argv[]) {
     Context context{daemon, spawn, std::cin, std::cout, std::cerr};
     context.in_terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
     context.out_terminal = ::isatty(STDOUT_FILENO) == 1;
+    context.columns = columns_of_terminal();
     context.uid = ::getuid();
     if (const auto* entry = ::getpwuid(context.uid); entry != nullptr) context.user = entry->pw_name;
     context.env = [](const char* name) -> std::optional<std::string> {
