@@ -8,8 +8,8 @@
 #include <cerrno>
 
 #include "jitd/core/last_good.hpp"
-#include "jitd/core/own_files.hpp"
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/own_files.hpp"
 #include "policy/names.hpp"
 #include "policy/rules/load.hpp"
 #include "policy/rules/people.hpp"

@@ -1,7 +1,7 @@
 #include "jitd/server/check_config.hpp"
 
-#include "jitd/core/own_files.hpp"
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/own_files.hpp"
 #include "policy/rules/load.hpp"
 #include "policy/text.hpp"
 

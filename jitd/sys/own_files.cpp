@@ -1,4 +1,4 @@
-#include "jitd/core/own_files.hpp"
+#include "jitd/sys/own_files.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
