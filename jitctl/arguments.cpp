@@ -1,5 +1,7 @@
 #include "jitctl/arguments.hpp"
 
+#include <fmt/format.h>
+
 #include "policy/names.hpp"
 #include "policy/text.hpp"
 #include "policy/time.hpp"
@@ -17,14 +19,27 @@ std::string problem(const Result<T>& result) {
 std::string duration_problem(const std::string& text) {
   return problem(parse_duration(text));
 }
+Result<WallTime> parse_time(const std::string& text) {
+  return text.find('-') == std::string::npos && text.ends_with('Z') ? parse_compact_utc(text) : parse_utc(text);
+}
+Result<WallTime> parse_until(const Context& context, const std::string& text) {
+  auto until = parse_time(text);
+  if (until && *until <= context.now()) return fail(Errc::invalid, fmt::format("--until {} is in the past", text));
+  return until;
+}
 std::string time_problem(const std::string& text) {
-  return problem(parse_utc(text));
+  return problem(parse_time(text));
 }
 std::string role_problem(const std::string& text) {
   return problem(check_policy_name(text, "role"));
 }
 std::string user_problem(const std::string& text) {
   return problem(check_user_name(text));
+}
+std::string ticket_problem(const std::string& text) {
+  constexpr std::size_t most = 128;  // bytes; jit-documents(5)
+  if (text.size() > most) return fmt::format("the ticket is longer than {} bytes", most);
+  return problem(check_words(text, "the ticket"));
 }
 std::string words_problem(const std::string& text) {
   return problem(check_words(text, "the text"));

@@ -6,15 +6,22 @@
 
 #include "jitctl/command.hpp"
 #include "jitctl/deliver.hpp"
+#include "policy/time.hpp"
 
 namespace jit::ctl {
 
 // "" when good, else what is wrong: the form that CLI11's check() takes.
 [[nodiscard]] std::string duration_problem(const std::string& text);
-[[nodiscard]] std::string time_problem(const std::string& text);  // RFC 3339 UTC
+[[nodiscard]] std::string time_problem(const std::string& text);
 [[nodiscard]] std::string role_problem(const std::string& text);
 [[nodiscard]] std::string user_problem(const std::string& text);
 [[nodiscard]] std::string words_problem(const std::string& text);  // reason or comment
+[[nodiscard]] std::string ticket_problem(const std::string& text);
+
+// A time as RFC 3339 UTC has it, or in the form of ssh-keygen(1): 20261122180000Z. Errors name the first.
+[[nodiscard]] Result<WallTime> parse_time(const std::string& text);
+// --until: a time that is still to come.
+[[nodiscard]] Result<WallTime> parse_until(const Context& context, const std::string& text);
 
 // --key and -o/--output.
 void add_sign_options(Command& command, SignOptions& options);

@@ -1,6 +1,9 @@
 // jitctl audit: reads the host's audit chain, and proves it whole.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <deque>
+
 #include "jitctl/app.hpp"
 #include "jitctl/output.hpp"
 #include "policy/document/chain.hpp"
@@ -14,7 +17,7 @@ using wire::Tag;
 constexpr std::uint64_t kPage = 1000;
 
 struct Options {
-  std::uint64_t from = 1;
+  std::uint64_t from = 0;   // 0: not said
   std::uint64_t count = 0;  // 0: to the end
   std::string user;
   std::string head;
@@ -59,37 +62,52 @@ Result<void> read_chain(Context& context, std::uint64_t from, Each&& each) {
 }
 
 Outcome log(Context& context, const Options& options) {
-  std::uint64_t left = options.count == 0 ? UINT64_MAX : options.count;
+  // With --from the first so many, else the newest: what is printed is held back until it is known to be among them.
+  const bool newest = options.count != 0 && options.from == 0;
+  std::uint64_t left = options.count == 0 || newest ? UINT64_MAX : options.count;
+  std::deque<std::string> held;
   bool first = true;
+  const auto put = [&](const std::string& text) {
+    if (context.json && !first) context.out << ",\n";
+    context.out << text << (context.json ? "" : "\n");
+    first = false;
+  };
   if (context.json) context.out << '[';
-  const auto read = read_chain(context, options.from, [&](const std::vector<Row>& page) -> Result<bool> {
-    for (const auto& row : page) {
-      const auto entry = entry_of(row);
-      if (!entry) return tl::unexpected(entry.error());
-      const auto user = entry->fields.find("user");
-      if (!options.user.empty() && (user == entry->fields.end() || user->second != options.user)) continue;
-      if (left-- == 0) return false;
-      if (context.json) {
-        JsonObject fields;
-        for (const auto& [key, value] : entry->fields) fields.text(key, value);
-        JsonObject object;
-        object.number("sequence", entry->sequence).number("time", static_cast<std::uint64_t>(entry->time));
-        object.text("event", entry->event).raw("fields", fields.str());
-        object.text("previous", row.text(Tag::previous)).text("hash", row.text(Tag::hash));
-        context.out << (first ? "" : ",\n") << object.str();
-      } else {
-        context.out << fmt::format("{:>6}  {}  {:<10}", entry->sequence,
-                                   time_text(static_cast<std::uint64_t>(entry->time)), shown(entry->event));
-        for (const auto& [key, value] : entry->fields)
-          context.out << fmt::format("  {}={}", shown(key), shown(value));
-        context.out << '\n';
-      }
-      first = false;
-    }
-    return left > 0;
-  });
+  const auto read = read_chain(
+      context, std::max<std::uint64_t>(options.from, 1), [&](const std::vector<Row>& page) -> Result<bool> {
+        for (const auto& row : page) {
+          const auto entry = entry_of(row);
+          if (!entry) return tl::unexpected(entry.error());
+          const auto user = entry->fields.find("user");
+          if (!options.user.empty() && (user == entry->fields.end() || user->second != options.user)) continue;
+          if (left-- == 0) return false;
+          std::string text;
+          if (context.json) {
+            JsonObject fields;
+            for (const auto& [key, value] : entry->fields) fields.text(key, value);
+            JsonObject object;
+            object.number("sequence", entry->sequence).number("time", static_cast<std::uint64_t>(entry->time));
+            object.text("event", entry->event).raw("fields", fields.str());
+            object.text("previous", row.text(Tag::previous)).text("hash", row.text(Tag::hash));
+            text = object.str();
+          } else {
+            text = fmt::format("{:>6}  {}  {:<10}", entry->sequence,
+                               time_text(static_cast<std::uint64_t>(entry->time)), shown(entry->event));
+            for (const auto& [key, value] : entry->fields) text += fmt::format("  {}={}", shown(key), shown(value));
+          }
+          if (!newest) {
+            put(text);
+            continue;
+          }
+          held.push_back(std::move(text));
+          if (held.size() > options.count) held.pop_front();
+        }
+        return left > 0;
+      });
+  for (const auto& text : held) put(text);
   if (context.json) context.out << "]\n";
   if (!read) return tl::unexpected(read.error());
+  if (first) context.err << "No entry of the audit log matches.\n";
   return Exit::done;
 }
 
@@ -145,7 +163,8 @@ void add_audit(Commands& commands) {
   auto* show = commands.add_below(family, "log", "Print the audit log",
                                   [&context, options] { return log(context, *options); });
   show->add_option("--from", options->from, "First entry")->type_name("N");
-  show->add_option("-n,--count", options->count, "At most so many entries")->type_name("N");
+  show->add_option("-n,--count", options->count, "So many entries at most: the newest, or the first with --from")
+      ->type_name("N");
   show->add_option("--user", options->user, "Entries about this user")->type_name("USER");
   auto* prove = commands.add_below(family, "verify", "Prove that no entry was changed or taken out",
                                    [&context, options] { return verify_log(context, *options); });

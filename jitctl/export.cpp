@@ -27,7 +27,6 @@ Result<std::vector<std::string>> all_ids(Context& context) {
 
 Outcome export_documents(Context& context, const Options& options) {
   if (options.id.empty() == !options.all) return usage(context, "export takes either an id or --all");
-  if (options.all && options.to.empty()) return usage(context, "export --all needs --to DIR: one document a file");
   std::vector<std::string> ids;
   if (options.all) {
     auto found = all_ids(context);
@@ -45,7 +44,11 @@ Outcome export_documents(Context& context, const Options& options) {
     if (!reply) return tl::unexpected(reply.error());
     const auto document = reply->result.text(Tag::document);
     if (options.to.empty()) {
-      context.out << (context.json ? to_json(reply->result) + "\n" : document);
+      if (context.json && options.all) {
+        objects.push_back(to_json(reply->result));
+      } else {
+        context.out << (context.json ? to_json(reply->result) + "\n" : document);
+      }
       continue;
     }
     // The daemon's id becomes a file name: only when it is one.
@@ -63,7 +66,7 @@ Outcome export_documents(Context& context, const Options& options) {
       context.out << shown(path) << '\n';
     }
   }
-  if (context.json && !options.to.empty()) context.out << json_list(objects) << '\n';
+  if (context.json && (options.all || !options.to.empty())) context.out << json_list(objects) << '\n';
   return worst;
 }
 

@@ -171,9 +171,9 @@ Outcome off(Context& context, const GateOptions& options) {
     if (!ids) return tl::unexpected(ids.error());
     if (!ids->empty() && !options.end_grants) {
       return fail(Errc::refused,
-                  fmt::format("{} grant{} with sudo active ({}), and would lose what watches over {}; release "
+                  fmt::format("{} active grant{} sudo ({}), and would lose what watches over {}; release "
                               "them first, or add --end-grants",
-                              ids->size(), ids->size() == 1 ? " is" : "s are", joined(*ids),
+                              ids->size(), ids->size() == 1 ? " gives" : "s give", joined(*ids),
                               ids->size() == 1 ? "it" : "them"));
     }
     for (const auto& id : *ids) {

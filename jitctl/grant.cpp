@@ -32,7 +32,7 @@ Outcome grant(Context& context, const Options& options) {
   document.created = context.now();
   document.nonce = make_nonce();
   if (!options.until.empty()) {
-    const auto until = parse_utc(options.until);
+    const auto until = parse_until(context, options.until);
     if (!until) return tl::unexpected(until.error());
     document.not_after = *until;
   } else {
@@ -66,7 +66,7 @@ void add_grant(Commands& commands) {
       ->check(time_problem)
       ->type_name("TIME");
   add_reason(*command, options->reason);
-  command->add_option("-t,--ticket", options->ticket, "Ticket")->type_name("TICKET");
+  command->add_option("-t,--ticket", options->ticket, "Ticket")->check(ticket_problem)->type_name("TICKET");
   add_sign_options(*command, options->sign);
 }
 

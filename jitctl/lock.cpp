@@ -1,5 +1,6 @@
 // jitctl lock: a signed refusal of what comes, for a user, a key or an approver.
 #include <fmt/format.h>
+#include <pwd.h>
 
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
@@ -36,9 +37,15 @@ Outcome lock(Context& context, const Options& options) {
   document.created = context.now();
   document.nonce = make_nonce();
   if (!options.until.empty()) {
-    const auto until = parse_utc(options.until);
+    const auto until = parse_until(context, options.until);
     if (!until) return tl::unexpected(until.error());
     document.until = *until;
+  }
+  for (const auto& user : options.users) {
+    const bool elsewhere = !options.where.hosts.empty() || !options.where.segments.empty();
+    if (!elsewhere && ::getpwnam(user.c_str()) == nullptr) {
+      complain(context, fmt::format("{}: no account of that name here; it is locked all the same", user));
+    }
   }
   const auto text = signed_document(context, document, options.sign.key);
   if (!text) return tl::unexpected(text.error());

@@ -14,6 +14,7 @@ Outcome payload(Context& context, const std::string& file) {
   auto bytes = has_signature ? parse_envelope(*text).map([](const Envelope& envelope) { return envelope.payload; })
                              : parse_payload_text(*text);
   if (!bytes) return within(file, bytes.error());
+  if (const auto document = read_payload(*bytes, file); !document) return tl::unexpected(document.error());
   context.out << *bytes;  // clean by now: no control, bidi or zero-width character
   return Exit::done;
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
@@ -22,6 +23,14 @@ struct Options {
 
 std::string directory_of(const Context& context, const Options& options) {
   return options.directory.empty() ? context.places.etc_jit + "/policy.d" : options.directory;
+}
+
+Result<Policy> policy_of(const Context& context, const Options& options) {
+  const auto directory = directory_of(context, options);
+  std::error_code ignored;
+  const bool jitds = options.directory.empty() ||
+                     std::filesystem::equivalent(directory, context.places.etc_jit + "/policy.d", ignored);
+  return jitds ? read_policy(directory) : read_draft(directory);
 }
 
 // Active grants that this policy would end, as far as jitctl can know: judged with every consent that could count,
@@ -58,7 +67,7 @@ std::vector<std::string> grants_that_would_end(Context& context, const Policy& p
 
 Outcome check(Context& context, const Options& options) {
   const auto directory = directory_of(context, options);
-  const auto policy = read_policy(directory);
+  const auto policy = policy_of(context, options);
   if (!policy) {
     if (!context.json) return tl::unexpected(policy.error());
     context.out << JsonObject().boolean("good", false).text("error", policy.error().message).str() << '\n';
@@ -115,7 +124,7 @@ void show_role(std::ostream& out, const Role& role) {
 }
 
 Outcome show(Context& context, const Options& options) {
-  const auto policy = read_policy(directory_of(context, options));
+  const auto policy = policy_of(context, options);
   if (!policy) return tl::unexpected(policy.error());
   if (!options.role.empty() && policy->role(options.role) == nullptr) {
     return fail(Errc::not_found, fmt::format("{}: no such role", shown(options.role)));
@@ -159,12 +168,37 @@ Outcome show(Context& context, const Options& options) {
   return Exit::done;
 }
 
+// The longest that this host gives the role for, as jitd tells; without it what no host exceeds.
+Seconds ceiling_of(Context& context, const std::string& role) {
+  const auto reply = context.daemon.call(wire::Verb::roles, {});
+  if (!reply || !reply->ok()) return kAbsoluteCeiling;
+  for (const auto& row : reply->items) {
+    if (row.text(Tag::role) != role) continue;
+    if (const auto limit = row.number(Tag::limit)) return Seconds(static_cast<Seconds::rep>(*limit));
+  }
+  return kAbsoluteCeiling;
+}
+
+// Rules that a ticket would make match, when none is given.
+std::vector<std::string> ticket_hints(const Policy& policy, const Wish& wish) {
+  std::vector<std::string> hints;
+  const auto* role = policy.role(wish.role);
+  if (role == nullptr || !wish.ticket.empty()) return hints;
+  for (std::size_t number = 0; number < role->rules.size(); ++number) {
+    const auto& rule = role->rules[number];
+    if (!rule.when.ticket || rule.then == Rule::Then::deny) continue;
+    hints.push_back(fmt::format("with a ticket like {} (--ticket, in a request -t) rule {} could match",
+                                *rule.when.ticket, number + 1));
+  }
+  return hints;
+}
+
 std::string_view verdict_name(Verdict verdict) {
   return verdict == Verdict::approve ? "approve" : verdict == Verdict::review ? "review" : "deny";
 }
 
 Outcome explain(Context& context, const Options& options) {
-  const auto policy = read_policy(directory_of(context, options));
+  const auto policy = policy_of(context, options);
   if (!policy) return tl::unexpected(policy.error());
   auto facts = facts_of(options.user.empty() ? context.user : options.user);
   if (!facts) return tl::unexpected(facts.error());
@@ -178,7 +212,19 @@ Outcome explain(Context& context, const Options& options) {
     if (!duration) return tl::unexpected(duration.error());
     wish.duration = *duration;
   }
-  const auto decision = decide(*policy, wish, *facts, {}, kAbsoluteCeiling, context.now());
+  const auto ceiling = ceiling_of(context, wish.role);
+  auto decision = decide(*policy, wish, *facts, {}, ceiling, context.now());
+  // A request for more than could be given is refused, not cut, so that nobody plans with time they do not have.
+  if (decision.verdict != Verdict::deny && wish.duration > decision.duration) {
+    const auto most = std::min(policy->role(wish.role)->max_duration, ceiling);
+    decision.verdict = Verdict::deny;
+    decision.needs.clear();
+    decision.reasons.push_back(
+        fmt::format("{} at most {}; ask for that or less",
+                    wish.duration > most ? "this role is given for" : decision.rule + " gives this role for",
+                    format_duration(wish.duration > most ? most : decision.duration)));
+  }
+  for (auto& hint : ticket_hints(*policy, wish)) decision.reasons.push_back(std::move(hint));
   const std::vector<std::string> groups(facts->groups.begin(), facts->groups.end());
   if (context.json) {
     std::vector<std::string> needs;
@@ -227,7 +273,7 @@ void add_policy(Commands& commands) {
   why->add_option("role", options->role, "Role")->required()->check(role_problem)->type_name("ROLE");
   why->add_option("--user", options->user, "Who asks (default: you)")->check(user_problem)->type_name("USER");
   why->add_option("--duration", options->duration, "For how long")->check(duration_problem)->type_name("D");
-  why->add_option("--ticket", options->ticket, "With this ticket")->type_name("TICKET");
+  why->add_option("--ticket", options->ticket, "With this ticket")->check(ticket_problem)->type_name("TICKET");
   why->add_option("--dir", options->directory, "Directory (default: /etc/jit/policy.d)")->type_name("DIR");
 }
 

@@ -10,6 +10,7 @@
 
 #include "jitd/sys/accounts.hpp"
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/own_files.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -37,21 +38,34 @@ std::string changeable(const std::string& path) {
   return {};
 }
 
-}  // namespace
-
-Result<Policy> read_policy(const std::string& directory) {
-  const auto dir = open_dir(directory);
-  if (!dir) return tl::unexpected(dir.error());
+Result<Policy> load(const std::string& directory, const Result<UniqueFd>& dir, bool as_jitd) {
+  const auto bad = [](const Error& error) {  // a bad policy, however it is bad, and no refusal of who asks
+    return tl::unexpected<Error>(
+        {error.code == Errc::refused ? Errc::invalid : error.code, error.message, error.errnum});
+  };
+  if (!dir) return bad(dir.error());
   const auto found = list_dir(dir->get(), kMaxPolicyFiles);
   if (!found) return within(directory, found.error());
   std::vector<PolicyText> files;
   for (const auto& name : *found) {
     if (name.starts_with('.') || !name.ends_with(".toml")) continue;
-    auto text = read_file_at(dir->get(), name, kMaxPolicyFile);
-    if (!text) return within(directory, text.error());
-    files.push_back({directory + "/" + shown(name, 300), std::move(*text)});
+    const auto file = directory + "/" + shown(name, 300);
+    auto text = as_jitd ? read_own_file(dir->get(), name, kMaxPolicyFile, file)
+                        : read_file_at(dir->get(), name, kMaxPolicyFile);
+    if (!text) return as_jitd ? bad(text.error()) : within(directory, text.error());
+    files.push_back({file, std::move(*text)});
   }
   return load_policy(std::move(files));
+}
+
+}  // namespace
+
+Result<Policy> read_policy(const std::string& directory) {
+  return load(directory, open_own_dir(directory), true);
+}
+
+Result<Policy> read_draft(const std::string& directory) {
+  return load(directory, open_dir(directory), false);
 }
 
 std::vector<std::string> host_problems(const Policy& policy, const std::string& etc) {
@@ -62,6 +76,12 @@ std::vector<std::string> host_problems(const Policy& policy, const std::string& 
     const auto say = [&problems, &name = name](const std::string& what) {
       problems.push_back(fmt::format("role {}: {}", name, what));
     };
+    for (const auto& subject : role.eligible) {
+      if (subject.kind == Subject::Kind::user && ::getpwnam(subject.name.c_str()) == nullptr)
+        say(fmt::format("eligible: no user {} here", shown(subject.name)));
+      if (subject.kind == Subject::Kind::group && ::getgrnam(subject.name.c_str()) == nullptr)
+        say(fmt::format("eligible: no group {} here", shown(subject.name)));
+    }
     for (const auto& group : role.groups) {
       if (accounts->group(group) == nullptr) say(fmt::format("group {} is not in {}/group", shown(group), etc));
     }
@@ -81,7 +101,8 @@ std::vector<std::string> host_problems(const Policy& policy, const std::string& 
       for (const auto& command : rule.commands) {
         if (command.path == "ALL") continue;
         if (const auto what = changeable(command.path); !what.empty()) {
-          say(fmt::format("{}: {}", shown(command.path), shown(what)));
+          say(what.starts_with(command.path + " ") ? shown(what)
+                                                   : fmt::format("{}: {}", shown(command.path), shown(what)));
         }
       }
     }

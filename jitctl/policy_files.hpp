@@ -13,8 +13,11 @@
 
 namespace jit::ctl {
 
-// Loads DIR/*.toml as jitd does: in name order, hidden files not, all or nothing.
+// Loads DIR/*.toml as jitd does: in name order, hidden files not, all or nothing, and only where nobody but root (or
+// who runs us) could have written them.
 [[nodiscard]] Result<Policy> read_policy(const std::string& directory);
+// The same of files that jitd does not read, such as a checkout: whose they are is no matter yet.
+[[nodiscard]] Result<Policy> read_draft(const std::string& directory);
 
 // What is wrong with the policy on this very host, beyond its text: groups and run-as accounts that are not here,
 // commands that are not root's along the whole path, roles with sudo lines that open no enforced gate on sudo. Lines

@@ -129,7 +129,9 @@ void add_request(Commands& commands) {
       ->check(duration_problem)
       ->type_name("D");
   add_reason(*command, options->reason);
-  command->add_option("-t,--ticket", options->ticket, "Ticket, where a rule asks for one")->type_name("TICKET");
+  command->add_option("-t,--ticket", options->ticket, "Ticket, where a rule asks for one")
+      ->check(ticket_problem)
+      ->type_name("TICKET");
   command->add_flag("--no-wait", options->no_wait, "Do not wait for approvers");
   command->add_option("-o,--output", options->out, "Write the signed request there, to be carried to an approver")
       ->type_name("FILE");

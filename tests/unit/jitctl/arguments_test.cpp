@@ -36,6 +36,7 @@ TEST_CASE("wrong calls are usage errors, said once", "[jitctl]") {
       {"request", "dba", "-m", "two\nlines"},
       {"request", "dba", "-m", "esc\x1b[31m"},
       {"request", "dba", "-m", std::string(1025, 'x')},
+      {"request", "dba", "-m", "why", "-t", std::string(129, 'x')},
       {"request", "dba", "-m", "why", "--frobnicate"},
       {"release"},
       {"release", "abcd", "--all"},
@@ -50,7 +51,6 @@ TEST_CASE("wrong calls are usage errors, said once", "[jitctl]") {
       {"unlock"},
       {"unlock", "alice"},  // by name: root only
       {"export"},
-      {"export", "--all"},
       {"policy"},
       {"gate", "enforce"},
       {"gate", "enforce", "sshd", "--confirm", "soon"},

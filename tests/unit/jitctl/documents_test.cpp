@@ -1,5 +1,6 @@
 // Documents as jitctl makes, reads and carries them, with a scripted ssh-keygen.
 #include "jitctl/deliver.hpp"
+#include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
 #include "jitctl/review.hpp"
 #include "jitctl/signing.hpp"
@@ -201,9 +202,47 @@ TEST_CASE("control characters in a request never reach the terminal", "[jitctl][
   request.reason = "esc \xc2\x9b and more";  // not possible in a signed payload; shown all the same as it would be
   Wish wish{Envelope{}, request, Digest{}, "host\x1b[0m"};
   std::ostringstream out;
-  print_wish(out, wish, f.now);
+  print_wish(out, wish, f.now, 80);
   CHECK(out.str().find('\x1b') == std::string::npos);
   CHECK(out.str().find("\xc2\x9b") == std::string::npos);
+}
+
+TEST_CASE("a reason cannot look like other fields, however wide the terminal is", "[jitctl][P10]") {
+  Fixture f;
+  const Host host;
+  const Wish wish{Envelope{}, host.request(f), Digest{}, "db1"};
+  for (const std::size_t columns : {80U, 60U, 41U}) {
+    for (const std::string& blank :
+         {std::string(" "), std::string("\u00a0"), std::string("\u3000"), std::string(".")}) {
+      auto forged = wish;
+      auto& reason = std::get<Request>(forged.document).reason;
+      for (std::size_t wide = 0; wide < columns; ++wide) {
+        reason = "routine check ";
+        for (std::size_t one = 0; one < wide; ++one) reason += blank;
+        reason += "  behind it  user:bob";
+        for (std::size_t one = 0; one < columns; ++one) reason += blank;
+        reason += "  role       quick for 1m";
+        std::ostringstream out;
+        print_wish(out, forged, f.now, columns);
+        std::istringstream lines(out.str());
+        std::size_t roles = 0;
+        std::size_t behind = 0;
+        std::getline(lines, reason);  // the heading
+        for (std::string line; std::getline(lines, line);) {
+          CHECK(width(line) < columns);
+          roles += line.starts_with("  role  ") ? 1U : 0U;
+          behind += line.starts_with("  behind it  ") ? 1U : 0U;
+          CHECK((line.starts_with("  ") && (line[2] != ' ' || line.starts_with("           "))));
+        }
+        CHECK(roles == 1);
+        CHECK(behind == 1);
+      }
+    }
+  }
+  for (const auto* blank : {" ", "\u00a0", "\u3000 \u2003"}) {
+    CHECK(f.jitctl({"request", "dba", "-m", blank}) == Exit::usage);
+    CHECK(f.err.str().find("say something") != std::string::npos);
+  }
 }
 
 TEST_CASE("approve ID: what the local jitd holds, submitted to it", "[jitctl]") {
@@ -424,6 +463,29 @@ TEST_CASE("sign adds to a document, payload prints its bytes, verify reads it", 
     CHECK(f.jitctl({"sign", text, "--yes"}) != Exit::done);
     CHECK(Fixture::get(text) == "jit = 1\nkind = \"poem\"\n");
   }
+}
+
+TEST_CASE("a file that is no document has no payload", "[jitctl]") {
+  Fixture f;
+  CHECK(f.jitctl({"payload", f.put("note.txt", "hello\n")}) == Exit::failed);
+  CHECK(f.out.str().empty());
+}
+
+TEST_CASE("--until takes both forms of a time, and none that is over", "[jitctl]") {
+  Fixture f;
+  const std::vector<std::string> lock = {"lock", "nobody-of-that-name", "-m", "left", "--on", "db1", "-o", "-"};
+  const auto until = [&](const std::string& time) {
+    auto all = lock;
+    all.insert(all.end(), {"--until", time});
+    return f.jitctl(all);
+  };
+  CHECK(until("2026-11-23T18:00:00Z") == Exit::done);
+  CHECK(f.out.str().find("until = 2026-11-23T18:00:00Z") != std::string::npos);
+  CHECK(until("20261123180000Z") == Exit::done);
+  CHECK(f.out.str().find("until = 2026-11-23T18:00:00Z") != std::string::npos);
+  CHECK(until("2026-11-20T18:00:00Z") == Exit::failed);
+  CHECK(f.err.str() == "jitctl: --until 2026-11-20T18:00:00Z is in the past\n");
+  CHECK(until("tomorrow") == Exit::usage);
 }
 
 TEST_CASE("an ssh-keygen that does something else is noticed", "[jitctl]") {

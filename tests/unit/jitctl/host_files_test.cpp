@@ -57,6 +57,11 @@ TEST_CASE("jitctl trust on files", "[jitctl]") {
   Fixture f;
   const auto key = f.put("k.pub", public_key_line(f.spawn.key->public_key()) + " carol@laptop\n");
   CHECK(f.jitctl({"trust", "list"}) == Exit::done);
+  CHECK(f.jitctl({"trust", "list", "--file", "bogus"}) == Exit::failed);
+  CHECK(f.jitctl({"trust", "add", key, "--principal", "carol"}) == Exit::refused);
+  CHECK(f.err.str().find("needs root") != std::string::npos);
+  CHECK(f.jitctl({"trust", "remove", "carol"}) == Exit::refused);
+  f.context.uid = 0;
   CHECK(f.jitctl({"trust", "add", key, "--principal", "carol", "--valid-before", "2027-01-01T00:00:00Z"}) ==
         Exit::done);
   CHECK(f.jitctl({"trust", "add", key, "--principal", "carol"}) == Exit::failed);
@@ -71,6 +76,7 @@ TEST_CASE("jitctl trust on files", "[jitctl]") {
     CHECK(f.err.str().find("private key") != std::string::npos);
   }
   SECTION("hosts are the person's own") {
+    f.context.uid = 1000;
     CHECK(f.jitctl({"trust", "add", key, "--principal", "db1", "--file", "hosts"}) == Exit::done);
     CHECK(Fixture::get(f.root + "/home/.config/jit/hosts").find("db1 namespaces=\"jit-request") != std::string::npos);
   }
@@ -193,6 +199,27 @@ TEST_CASE("policy check and explain say what would happen", "[jitctl]") {
     CHECK(f.jitctl({"policy", "check"}) == Exit::done);
     CHECK(f.out.str().find("would end: abcdabcdabcdabcd (web of root): its role is gone") != std::string::npos);
     CHECK(f.out.str().find("staystaystaystay") == std::string::npos);
+  }
+  SECTION("what a request would be refused is not explained as given") {
+    CHECK(f.jitctl({"policy", "explain", "dba", "--user", "root", "--duration", "4h"}) == Exit::done);
+    CHECK(f.jitctl({"policy", "explain", "dba", "--user", "root", "--duration", "5h"}) == Exit::refused);
+    CHECK(f.out.str().find("this role is given for at most 4h") != std::string::npos);
+    f.daemon.answer(Verb::roles, done({}, {Row().text(Tag::role, "dba").number(Tag::limit, 3600)}));
+    CHECK(f.jitctl({"policy", "explain", "dba", "--user", "root", "--duration", "2h"}) == Exit::refused);
+  }
+  SECTION("files that jitd does not take are not good") {
+    const auto file = f.root + "/etc/jit/policy.d/10.toml";
+    std::filesystem::permissions(file, std::filesystem::perms(0666));
+    CHECK(f.jitctl({"policy", "check"}) == Exit::failed);
+    CHECK(f.err.str().find("may be written by others") != std::string::npos);
+    std::filesystem::permissions(file, std::filesystem::perms(0644));
+    CHECK(f.jitctl({"policy", "check"}) == Exit::done);
+    std::filesystem::permissions(f.root + "/etc/jit/policy.d", std::filesystem::perms(0777));
+    CHECK(f.jitctl({"policy", "check"}) == Exit::failed);
+    CHECK(f.jitctl({"policy", "check", f.root + "/etc/jit/../jit/policy.d"}) == Exit::failed);
+    // A draft elsewhere is nobody's yet.
+    std::filesystem::rename(f.root + "/etc/jit/policy.d", f.root + "/draft");
+    CHECK(f.jitctl({"policy", "check", f.root + "/draft"}) == Exit::done);
   }
   SECTION("an error names file, line and key") {
     f.put("etc/jit/policy.d/20.toml", "[roles.web]\nfrobnicate = 1\neligible = [\"root\"]\n");
