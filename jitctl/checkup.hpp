@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "jitctl/context.hpp"
@@ -23,6 +24,8 @@ class Findings {
   }
   [[nodiscard]] const std::vector<Finding>& all() const { return all_; }
   [[nodiscard]] std::size_t problems() const;
+  // True when a finding says this already.
+  [[nodiscard]] bool mentions(std::string_view what) const;
 
  private:
   void add(Finding finding);  // once: the daemon and the files often say the same
@@ -31,6 +34,7 @@ class Findings {
 
 void check_daemon(Context& context, Findings& findings);  // answers, policy in force, clock, warnings of its own
 void check_board(Context& context, Findings& findings);   // what checks are answered from when jitd is gone
+void check_config(Context& context, Findings& findings);  // what `jitd --check` says: would it start
 void check_policy(Context& context, Findings& findings);  // the files as they stand, and on this host
 void check_trust(Context& context, Findings& findings);   // approvers, bad lines, owners
 void check_gates(Context& context, Findings& findings);   // every stack with our line, exempt logins, UsePAM

@@ -33,8 +33,8 @@ Outcome doctor(Context& context, bool all) {
     return tl::unexpected(root.error());
   }
   Findings findings;
-  for (const auto check :
-       {check_daemon, check_board, check_policy, check_trust, check_gates, check_sudo, check_host, check_units}) {
+  for (const auto check : {check_daemon, check_board, check_policy, check_config, check_trust, check_gates,
+                           check_sudo, check_host, check_units}) {
     check(context, findings);
   }
   const auto outcome = findings.problems() == 0 ? Exit::done : Exit::failed;

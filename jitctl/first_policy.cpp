@@ -88,10 +88,10 @@ Result<std::string> first_policy(const FirstRole& first) {
         "name = {}\n"
         "services = {}\n"
         "users = [\"*\"]\n"
-        "except = [\"root\"]                 # local accounts and @groups\n"
+        "except = {}                 # local accounts and @groups\n"
         "mode = \"observe\"                  # or \"enforce\": then `jitctl gate enforce` refuses who has no grant\n"
         "help = \"Ask with: jitctl request {} -m why\"\n",
-        in_quotes(gate.name), list(gate.services), first.role);
+        in_quotes(gate.name), list(gate.services), list(first.exempt), first.role);
   }
   if (auto good = check_policy_name(first.role, "role"); !good) return tl::unexpected(good.error());
   if (auto loaded = load_policy({{"the first policy", text}}); !loaded) return tl::unexpected(loaded.error());

@@ -11,10 +11,11 @@ namespace jit::ctl {
 
 struct FirstRole {
   std::string role;
-  std::vector<std::string> eligible;  // users and @groups
-  std::vector<std::string> groups;    // what it gives
-  std::string approver;               // principal of the first approver
-  std::vector<std::string> gates;     // PAM services to be gated: sshd, login, sudo, su
+  std::vector<std::string> eligible;           // users and @groups
+  std::vector<std::string> groups;             // what it gives
+  std::string approver;                        // principal of the first approver
+  std::vector<std::string> gates;              // PAM services to be gated: sshd, login, sudo, su
+  std::vector<std::string> exempt = {"root"};  // local accounts and @groups that the gates never ask
 };
 
 // A policy file with comments for people, which load_policy takes; a role for everybody in `eligible`, reviewed by

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "jitctl/trust_edit.hpp"
 #include "jitd/sys/files.hpp"
 #include "policy/text.hpp"
 
@@ -131,6 +132,18 @@ Result<HostInfo> inspect(Context& context) {
   const auto& row = reply->result;
   return HostInfo{row.text(wire::Tag::host), row.text(wire::Tag::host_key), row.text(wire::Tag::value),
                   row.all(wire::Tag::segment)};
+}
+
+std::string hosts_line(const HostInfo& info) {
+  auto key = parse_public_key_line(info.public_key);
+  if (!key) return {};
+  TrustLine line;
+  line.principal = info.host;
+  line.key = std::move(*key);
+  line.namespaces = namespaces_of("hosts");
+  auto text = to_text(line);
+  while (text.ends_with('\n')) text.pop_back();
+  return text;
 }
 
 Result<ScratchDir> ScratchDir::make(const Context& context) {

@@ -46,6 +46,9 @@ struct HostInfo {
 };
 [[nodiscard]] Result<HostInfo> inspect(Context& context);
 
+// The line by which an approver elsewhere knows this host, for ~/.config/jit/hosts; empty when the key does not read.
+[[nodiscard]] std::string hosts_line(const HostInfo& info);
+
 // A directory of our own under $XDG_RUNTIME_DIR or /tmp, 0700, gone with everything in it at the end.
 class ScratchDir {
  public:

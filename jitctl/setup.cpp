@@ -7,17 +7,23 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <functional>
+#include <optional>
 
 #include "jitctl/app.hpp"
+#include "jitctl/exempt.hpp"
 #include "jitctl/first_policy.hpp"
 #include "jitctl/gate.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
+#include "jitctl/policy_files.hpp"
 #include "jitctl/signing.hpp"
 #include "jitctl/trust_edit.hpp"
 #include "jitd/gates/lines.hpp"
+#include "jitd/gates/pam_files.hpp"
 #include "jitd/sys/files.hpp"
 #include "policy/names.hpp"
+#include "policy/rules/load.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -25,46 +31,62 @@ namespace {
 
 struct Options {
   std::string host, approver, proof, role;
-  std::vector<std::string> groups, eligible, gates;
+  std::vector<std::string> groups, eligible, gates, exempt;
   bool yes = false, unproven = false;
 };
 
-// One after the other; each step says what it did. A step that fails stops, those before it stand: running setup
-// again goes on from there.
+using Check = std::function<Result<void>(const std::string&)>;
+
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> list;
+  for (const auto part : split(text, ',')) {
+    const auto first = part.find_first_not_of(' ');
+    if (first == std::string_view::npos) continue;
+    list.emplace_back(part.substr(first, part.find_last_not_of(' ') - first + 1));
+  }
+  return list;
+}
+
+std::string joined_by_comma(const std::vector<std::string>& list) {
+  std::string text;
+  for (const auto& word : list) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+// Everything is asked and checked before anything is written; then each step says what it did.
 class Setup {
  public:
   Setup(Context& context, const Options& options) : context_(context), options_(options) {}
 
   Outcome run() {
     if (auto root = need_root(context_, "setup"); !root) return tl::unexpected(root.error());
-    for (const auto step : {&Setup::host, &Setup::approver, &Setup::role, &Setup::gates}) {
+    for (const auto step : {&Setup::plan_host, &Setup::plan_approver, &Setup::plan_role, &Setup::write_host,
+                            &Setup::write_approver, &Setup::write_role, &Setup::write_gates}) {
       if (auto done = (this->*step)(); !done) return tl::unexpected(done.error());
     }
-    if (context_.json) {
-      context_.out << JsonObject()
-                          .text("host", host_)
-                          .text("approver", approver_)
-                          .text("role", role_)
-                          .texts("done", done_)
-                          .str()
-                   << '\n';
-      return Exit::done;
-    }
-    if (!role_.empty()) {
-      context_.out << fmt::format("\nTry it:  jitctl request {} -m \"first try\"      as {}\n", shown(role_),
-                                  shown(who_));
-      context_.out << fmt::format("         jitctl pending; jitctl approve ID      as {}\n", shown(approver_));
-    }
-    context_.out << "Then:    jitctl doctor\n";
+    say_what_is_left();
     return Exit::done;
   }
 
  private:
   [[nodiscard]] bool asks() const { return context_.can_ask() && !options_.yes; }
+  [[nodiscard]] std::string trust_file() const { return context_.places.etc_jit + "/trust/approvers"; }
+  [[nodiscard]] std::string policy_dir() const { return context_.places.etc_jit + "/policy.d"; }
 
   void did(std::string what) {
     if (!context_.json) context_.out << shown(what) << '\n';
     done_.push_back(std::move(what));
+  }
+
+  // Asks until the answer is good; the end of input ends it.
+  Result<std::string> ask(std::string_view question, std::string_view otherwise, const Check& check) {
+    for (;;) {
+      auto answer = ask_line(context_, question, otherwise);
+      if (!answer) return answer;
+      const auto good = check(*answer);
+      if (good) return answer;
+      complain(context_, good.error().message);
+    }
   }
 
   // Replaces DIR/NAME of /etc/jit, 0644.
@@ -74,59 +96,60 @@ class Setup {
     return replace_file(system_files(), dir->get(), name, text, {0644, ::geteuid(), ::getegid()});
   }
 
-  Result<void> host() {
-    const auto info = inspect(context_);
-    std::string now = info ? info->host : "";
-    if (now.empty()) {
+  Result<void> plan_host() {
+    if (auto info = inspect(context_)) {
+      info_ = std::move(*info);
+      host_ = info_->host;
+    } else {
       std::array<char, 256> node{};
       (void)::gethostname(node.data(), node.size() - 1);
-      now = node.data();
+      host_ = node.data();
       complain(context_, "jitd does not answer (systemctl start jitd); what follows is written all the same");
     }
-    host_ = options_.host.empty() ? now : options_.host;
-    if (options_.host.empty() && asks()) {
-      auto answer = ask_line(context_, "What do signed documents call this host?", now);
+    if (!options_.host.empty()) {
+      host_ = options_.host;
+    } else if (asks()) {
+      auto answer = ask("What do signed documents call this host?", host_,
+                        [](const std::string& name) { return check_host_name(name); });
       if (!answer) return tl::unexpected(answer.error());
       host_ = std::move(*answer);
     }
-    const auto path = context_.places.etc_jit + "/jitd.toml";
-    const auto config = read_file(path, 64 * 1024);
+    const auto config = read_file(context_.places.etc_jit + "/jitd.toml", 64 * 1024);
     if (!config && config.error().code != Errc::not_found) return tl::unexpected(config.error());
-    const auto text = with_host(config ? *config : "", host_);
+    auto text = with_host(config ? *config : "", host_);
     if (!text) return tl::unexpected(text.error());
-    if (!config || *text != *config) {
-      if (auto written = write(context_.places.etc_jit, "jitd.toml", *text); !written) return written;
-      did(fmt::format("host: {} ({})", host_, path));
-    }
-    if (info)
-      did(fmt::format("host key: {} (approvers elsewhere need {}/host_key.pub)", info->host_key,
-                      context_.places.var));
+    if (!config || *text != *config) config_ = std::move(*text);
     return {};
   }
 
-  Result<void> approver() {
-    const auto path = context_.places.etc_jit + "/trust/approvers";
-    const auto there = read_trust(path);
+  Result<void> plan_approver() {
+    const auto there = read_trust(trust_file());
     if (!there) return tl::unexpected(there.error());
-    auto wanted = options_.approver;
-    if (wanted.empty() && asks() && there->lines.empty()) {
-      auto name = ask_line(context_, "Who is the first approver (a user name; nothing to skip)?", "");
-      if (!name) return tl::unexpected(name.error());
-      if (!name->empty()) {
-        auto key = ask_line(context_, "Their public key (a .pub file, or the key itself)",
-                            fmt::format("/home/{}/.ssh/id_ed25519.pub", *name));
+    auto name = options_.approver.substr(0, options_.approver.find('='));
+    std::string file;
+    if (!options_.approver.empty()) {
+      if (name.size() == options_.approver.size()) return fail(Errc::invalid, "--approver takes NAME=KEYFILE");
+      file = options_.approver.substr(name.size() + 1);
+    } else if (asks() && there->lines.empty()) {
+      auto who = ask("Who is the first approver (a user name; nothing to skip)?", "",
+                     [](const std::string& user) { return user.empty() ? Result<void>() : check_user_name(user); });
+      if (!who) return tl::unexpected(who.error());
+      name = std::move(*who);
+      if (!name.empty()) {
+        auto key = ask("Their public key (a .pub file, or the key itself)",
+                       fmt::format("/home/{}/.ssh/id_ed25519.pub", name), [](const std::string& answer) {
+                         const auto read = read_public_key(answer);
+                         return read ? Result<void>() : tl::unexpected(read.error());
+                       });
         if (!key) return tl::unexpected(key.error());
-        wanted = *name + "=" + *key;
+        file = std::move(*key);
       }
     }
-    if (wanted.empty()) {
+    if (name.empty()) {
       if (!there->lines.empty()) approver_ = there->lines.front().principal;
       return {};
     }
-    const auto equals = wanted.find('=');
-    if (equals == std::string::npos) return fail(Errc::invalid, "--approver takes NAME=KEYFILE");
-    approver_ = wanted.substr(0, equals);
-    const auto file = wanted.substr(equals + 1);
+    approver_ = name;
     auto key = read_public_key(file);
     if (!key) return tl::unexpected(key.error());
     TrustLine line;
@@ -134,13 +157,15 @@ class Setup {
     line.key = std::move(*key);
     line.namespaces = namespaces_of("approvers");
     if (auto proven = prove(line, file); !proven) return proven;
-    const bool known = std::any_of(there->lines.begin(), there->lines.end(), [&](const TrustLine& other) {
+    known_ = std::any_of(there->lines.begin(), there->lines.end(), [&](const TrustLine& other) {
       return other.key == line.key && other.principal == line.principal;
     });
-    if (!known) {
-      if (auto added = add_trust_line(path, line); !added) return added;
+    if (!known_) {  // what could not be added is found out before anything is written
+      const auto text = read_file(trust_file(), kMaxTrustFile);
+      if (auto good = with_trust_line(trust_file(), text ? *text : "", line); !good)
+        return tl::unexpected(good.error());
     }
-    did(fmt::format("approver: {} with {} ({})", approver_, fingerprint(line.key), path));
+    line_ = std::move(line);
     return {};
   }
 
@@ -186,85 +211,168 @@ class Setup {
     }
     const auto good = check_proof(armored, host_, alone, context_.now());
     if (!good) return tl::unexpected(good.error());
-    did(fmt::format("{} can sign", line.principal));
+    proven_ = true;
     return {};
   }
 
-  // Asks for a list; an answer of nothing leaves it empty.
   Result<std::vector<std::string>> words(const std::vector<std::string>& given, std::string_view question,
-                                         const std::string& otherwise) {
+                                         std::string_view otherwise, const Check& check) {
     if (!given.empty() || !asks()) return given;
-    const auto answer = ask_line(context_, question, otherwise);
+    const auto answer = ask(question, otherwise, check);
     if (!answer) return tl::unexpected(answer.error());
-    std::vector<std::string> list;
-    for (const auto part : split(*answer, ',')) {
-      const auto first = part.find_first_not_of(' ');
-      if (first == std::string_view::npos) continue;
-      list.emplace_back(part.substr(first, part.find_last_not_of(' ') - first + 1));
-    }
-    return list;
+    return words_of(*answer);
   }
 
-  Result<void> role() {
-    const auto directory = context_.places.etc_jit + "/policy.d";
-    const auto dir = open_dir(directory);
+  // The role as asked for, into `text_`; nothing where there is a policy already.
+  Result<void> plan_role() {
+    gates_ = options_.gates;
+    exempt_ = options_.exempt.empty() ? std::vector<std::string>{"root"} : options_.exempt;
+    if (auto good = parse_exempt(joined_by_comma(exempt_)); !good) return tl::unexpected(good.error());
+    for (const auto& service : gates_) {
+      if (auto good = check_service_name(service); !good) return tl::unexpected(good.error());
+    }
+    const auto dir = open_dir(policy_dir());
     if (!dir) return tl::unexpected(dir.error());
     const auto names = list_dir(dir->get());
     if (!names) return tl::unexpected(names.error());
-    const bool has_policy = std::any_of(names->begin(), names->end(), [](const std::string& name) {
+    has_policy_ = std::any_of(names->begin(), names->end(), [](const std::string& name) {
       return name.ends_with(".toml") && !name.starts_with(".");
     });
-    if (has_policy) {
-      if (!options_.role.empty()) complain(context_, directory + " has a policy already; no first role is written");
+    if (has_policy_) {
+      if (!options_.role.empty())
+        complain(context_, policy_dir() + " has a policy already; no first role is written");
       return {};
     }
     FirstRole first;
     first.role = options_.role;
     first.approver = approver_;
-    if (first.role.empty() && asks()) {
-      auto answer = ask_line(context_, "A first role (a name; nothing to skip)", "");
+    if (first.role.empty() && asks() && !approver_.empty()) {
+      auto answer = ask("A first role (a name; nothing to skip)", "", [](const std::string& name) {
+        return name.empty() ? Result<void>() : check_policy_name(name, "role");
+      });
       if (!answer) return tl::unexpected(answer.error());
       first.role = std::move(*answer);
     }
     if (first.role.empty()) return {};
-    if (first.approver.empty())
-      return fail(Errc::invalid, "a first role needs a first approver: --approver NAME=KEYFILE");
-    auto groups = words(options_.groups, "Groups of this host that it gives (commas between)", "");
+    if (approver_.empty()) return fail(Errc::invalid, "a first role needs a first approver: --approver NAME=KEYFILE");
+    const Check anything = [](const std::string&) { return Result<void>(); };
+    auto groups = words(options_.groups, "Groups of this host that it gives (commas between)", "", anything);
     if (!groups) return tl::unexpected(groups.error());
-    auto eligible = words(options_.eligible, "Who may ask for it (users, and @group)", "");
+    auto eligible =
+        words(options_.eligible, "Who may ask for it (users, and @group)", "", [](const std::string& answer) {
+          if (!words_of(answer).empty()) return Result<void>();
+          return Result<void>(fail(Errc::invalid, "somebody must be able to ask for the role"));
+        });
     if (!eligible) return tl::unexpected(eligible.error());
-    auto gates = words(options_.gates,
-                       "Services to watch with a gate, in observe mode (such as sshd, sudo; nothing for none)", "");
-    if (!gates) return tl::unexpected(gates.error());
     if (eligible->empty())
       return fail(Errc::invalid, "somebody must be able to ask for the role: --eligible USER or @GROUP");
+    auto gates = words(options_.gates, "Services to watch with a gate, in observe mode (nothing for none: -)", "sudo",
+                       [](const std::string& answer) {
+                         for (const auto& service : words_of(answer)) {
+                           if (auto good = check_service_name(service); !good && answer != "-") return good;
+                         }
+                         return Result<void>();
+                       });
+    if (!gates) return tl::unexpected(gates.error());
+    if (*gates == std::vector<std::string>{"-"}) gates->clear();
+    gates_ = std::move(*gates);
+    if (!gates_.empty()) {
+      auto exempt = words(options_.exempt, "Local accounts and @groups that no gate asks (a way in for emergencies)",
+                          "root", [](const std::string& answer) {
+                            const auto good = parse_exempt(joined_by_comma(words_of(answer)));
+                            return good ? Result<void>() : tl::unexpected(good.error());
+                          });
+      if (!exempt) return tl::unexpected(exempt.error());
+      if (!exempt->empty()) exempt_ = std::move(*exempt);
+    }
     first.groups = std::move(*groups);
     first.eligible = std::move(*eligible);
-    first.gates = gates_ = std::move(*gates);
-    who_ = first.eligible.front();
-    const auto text = first_policy(first);
+    first.gates = gates_;
+    first.exempt = exempt_;
+    auto text = first_policy(first);
     if (!text) return tl::unexpected(text.error());
-    if (auto written = write(directory, "10-first.toml", *text); !written) return written;
+    if (const auto policy = load_policy({{"the first policy", *text}})) {
+      for (const auto& problem : host_problems(*policy, context_.places.etc))
+        complain(context_, "warning: " + problem);
+    }
+    text_ = std::move(*text);
     role_ = first.role;
-    did(fmt::format("role: {} ({}/10-first.toml)", role_, directory));
+    who_ = first.eligible.front();
+    return {};
+  }
+
+  Result<void> write_host() {
+    if (!config_.empty()) {
+      if (auto written = write(context_.places.etc_jit, "jitd.toml", config_); !written) return written;
+    }
+    did(fmt::format("host: {} ({}/jitd.toml)", host_, context_.places.etc_jit));
+    if (!info_) return {};
+    info_->host = host_;
+    did(fmt::format("host key: {}", info_->host_key));
+    did("approvers elsewhere need this line in ~/.config/jit/hosts: " + hosts_line(*info_));
+    return {};
+  }
+
+  Result<void> write_approver() {
+    if (!line_) return {};
+    if (!known_) {
+      if (auto added = add_trust_line(trust_file(), *line_); !added) return added;
+    }
+    did(fmt::format("approver: {} with {} ({}){}", approver_, fingerprint(line_->key), trust_file(),
+                    proven_ ? ", who can sign" : ", unproven"));
+    return {};
+  }
+
+  Result<void> write_role() {
+    if (text_.empty()) return {};
+    if (auto written = write(policy_dir(), "10-first.toml", text_); !written) return written;
+    did(fmt::format("role: {} ({}/10-first.toml)", role_, policy_dir()));
     return {};
   }
 
   // Lines in observe mode only: they refuse nobody. enforce is a step of its own, with its own proofs.
-  Result<void> gates() {
-    if (gates_.empty()) gates_ = options_.gates;
+  Result<void> write_gates() {
     for (const auto& service : gates_) {
-      const auto files = set_gate(pam_dir(context_), service, GateMode::observe, {});
+      // Lines that stand keep their exempt= unless another was asked for.
+      const bool says = !options_.exempt.empty() || !text_.empty();
+      const auto files = set_gate(pam_dir(context_), service, GateMode::observe,
+                                  says ? std::vector<std::string>{"exempt=" + joined_by_comma(exempt_)}
+                                       : std::vector<std::string>{});
       if (!files) return tl::unexpected(files.error());
       for (const auto& file : *files) did(fmt::format("{}/{}: observe", pam_dir(context_), file));
     }
     return {};
   }
 
+  void say_what_is_left() {
+    std::vector<std::string> left;
+    if (approver_.empty()) left.emplace_back("an approver: jitctl setup --approver NAME=KEYFILE");
+    if (!has_policy_ && text_.empty()) {
+      left.emplace_back("a first role: jitctl setup --role NAME --eligible USER --groups GROUP, or a file in " +
+                        policy_dir());
+    }
+    if (context_.json) {
+      JsonObject object;
+      object.text("host", host_).text("approver", approver_).text("role", role_);
+      context_.out << object.texts("done", done_).texts("left", left).str() << '\n';
+      return;
+    }
+    for (const auto& what : left) context_.out << "Still to do: " << shown(what) << '\n';
+    if (!role_.empty()) {
+      context_.out << fmt::format("\nTry it:  jitctl request {} -m \"first try\"      as {}\n", shown(role_),
+                                  shown(who_));
+      context_.out << fmt::format("         jitctl pending; jitctl approve ID      as {}\n", shown(approver_));
+    }
+    context_.out << "Then:    jitctl doctor\n";
+  }
+
   Context& context_;
   const Options& options_;
-  std::string host_, approver_, role_, who_ = "somebody eligible";
-  std::vector<std::string> gates_, done_;
+  std::optional<HostInfo> info_;
+  std::optional<TrustLine> line_;  // of the approver, to be added
+  bool known_ = false, proven_ = false, has_policy_ = false;
+  std::string host_, config_, approver_, role_, text_, who_ = "somebody eligible";
+  std::vector<std::string> gates_, exempt_, done_;
 };
 
 }  // namespace
@@ -290,6 +398,10 @@ void add_setup(Commands& commands) {
   command->add_option("--gate", options->gates, "Watch this service, in observe mode")
       ->delimiter(',')
       ->type_name("SERVICE");
+  command
+      ->add_option("--exempt", options->exempt, "Local accounts and @groups that the gates never ask (default: root)")
+      ->delimiter(',')
+      ->type_name("LIST");
   command->add_flag("--yes", options->yes, "Ask nothing");
 }
 

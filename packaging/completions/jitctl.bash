@@ -78,7 +78,7 @@ _jitctl() {
         remove) options+=' --file' ;;
       esac ;;
     doctor) options+=' --accept-clock --all' ;;
-    setup) options+=' --host --approver --proof --unproven --role --groups --eligible --gate --yes' ;;
+    setup) options+=' --host --approver --proof --unproven --role --groups --eligible --gate --exempt --yes' ;;
   esac
 
   if [[ $cur == -* ]]; then

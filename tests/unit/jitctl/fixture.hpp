@@ -51,6 +51,11 @@ class FakeSpawn final : public Spawn {
       outcome.out = agent;
       return outcome;
     }
+    if (argv.at(0).ends_with("/sbin/jitd") && !check.empty()) {
+      outcome.exit_status = 1;
+      outcome.err = check;
+      return outcome;
+    }
     if (systemd && (argv.at(0).ends_with("/systemd-run") || argv.at(0).ends_with("/systemctl"))) return outcome;
     if (argv.at(0) != "/usr/bin/ssh-keygen" || !key) {
       outcome.exit_status = 1;
@@ -71,6 +76,7 @@ class FakeSpawn final : public Spawn {
 
   std::vector<SpawnRequest> requests;
   std::string agent;
+  std::string check;           // what jitd --check complains of
   bool systemd = false;        // timers can be armed and stopped
   std::string sign_elsewhere;  // a namespace that a bad ssh-keygen would use instead
   std::optional<SigningKey> key;
