@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -344,7 +345,8 @@ std::string name_of(int code) {
 
 }  // namespace
 
-TEST_CASE("P5: every row of the return-code table", "[pam]") {
+TEST_CASE("P5: every row of the return codes", "[pam]") {
+  ::openlog("pam_tests", LOG_NDELAY, LOG_AUTHPRIV);  // the one descriptor that libc keeps, for libpam's own lines
   for (const Row& row : rows()) {
     INFO(row.words);
     const int before = open_descriptors();
@@ -357,14 +359,14 @@ TEST_CASE("pam_jit(8) has these rows, with these codes, and no others", "[pam]")
   std::vector<std::string> page;
   std::ifstream file(MAN_PAGE);
   REQUIRE(file);
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with(".It ") && line.find(" Ta ") != std::string::npos && line.find(" Em ") == std::string::npos)
-      page.push_back(line);
+  std::string item;  // the line before
+  for (std::string line; std::getline(file, line); item = line)
+    if (item.starts_with(".It ") && line.starts_with("account ")) page.push_back(item + "\n" + line);
   std::vector<std::string> ours;
   for (const Row& row : rows())
-    ours.push_back(".It " + row.words + " Ta " + name_of(row.codes.account_enforce) + " Ta " +
-                   name_of(row.codes.account_observe) + " Ta " + name_of(row.codes.session_enforce) + " Ta " +
-                   name_of(row.codes.session_observe));
+    ours.push_back(".It " + row.words + "\naccount " + name_of(row.codes.account_enforce) + " (" +
+                   name_of(row.codes.account_observe) + "), session " + name_of(row.codes.session_enforce) + " (" +
+                   name_of(row.codes.session_observe) + ")");
   CHECK(page == ours);
 }
 
