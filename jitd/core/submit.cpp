@@ -73,7 +73,7 @@ Result<void> EngineImpl::meant_for_us(const std::vector<std::string>& hosts,
   for (const std::string& segment : segments) named.push_back("segment " + segment);
   return fail(Errc::refused,
               "this is for " + shown(joined(named), 512) + ", and this host is " + config.host +
-                  (config.segments.empty() ? " in no segment" : " in segment " + joined(config.segments)));
+                  (config.segments.empty() ? " (in no segment)" : " (in segment " + joined(config.segments) + ")"));
 }
 
 Result<void> EngineImpl::made_lately(WallTime created, bool with_ceiling) {

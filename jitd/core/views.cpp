@@ -192,6 +192,9 @@ RoleView EngineImpl::role_view(const Role& role, const Viewer& viewer) {
   } else {
     view.rule = "denied: " + (decision.message.empty() ? joined(decision.reasons, "; ") : decision.message);
   }
+  const auto by_ticket = [](const Rule& rule) { return rule.when.ticket && rule.then == Rule::Then::approve; };
+  if (decision.verdict != Verdict::approve && std::any_of(role.rules.begin(), role.rules.end(), by_ticket))
+    view.rule += "; a ticket may do (-t)";
   for (const auto& [digest, life] : lives_) {
     if (life->record.state == GrantState::active && life->record.role == role.name && own(viewer, life->record)) {
       view.grant = life->record.id;

@@ -107,7 +107,7 @@ std::vector<PersonRef> counting_persons(const Policy& policy, const TrustSet& tr
     if (!why) {
       counting.insert(*person);
     } else if (refused != nullptr) {
-      refused->push_back("the signature of " + shown(signer.principal, 256) + " does not count: " + *why);
+      refused->push_back("the signature of " + shown(signer.principal, 256) + ": " + *why);
     }
   }
   return {counting.begin(), counting.end()};

@@ -69,7 +69,7 @@ Counted count(const std::vector<Signer>& signers, const TrustSet& set = trust(),
 }
 
 std::string does_not_count(const std::string& principal, const std::string& why) {
-  return "the signature of " + principal + " does not count: " + why;
+  return "the signature of " + principal + ": " + why;
 }
 
 }  // namespace
