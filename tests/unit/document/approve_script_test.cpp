@@ -1,6 +1,9 @@
 // packaging/jit-approve: a review made with ssh-keygen and POSIX tools alone counts like one of ours.
+#include <sstream>
+
 #include "policy/document/envelope.hpp"
 #include "policy/document/verify.hpp"
+#include "policy/text.hpp"
 #include "tests/unit/catch.hpp"
 #include "tests/unit/document/support.hpp"
 
@@ -102,4 +105,21 @@ TEST_CASE("jit-approve signs nothing that was not shown, known and agreed to", "
   desk.request.reason = "Größe prüfen 漢字 \u07ff \ud7ff \uffe6 \U0001f511 \U00100000";
   desk.request.expires = at("2100-01-01T00:00:00Z");
   CHECK(desk.approve(desk.text(), "yes\n").status == 0);
+}
+
+TEST_CASE("jit-approve breaks long lines itself, with a mark (P10)", "[document][approve-script]") {
+  Desk desk;
+  desk.request.reason =
+      "routine check" + std::string(70, ' ') + "role = \"quick\"" + std::string(70, ' ') + "\u00fc\u6f22 end";
+  const Ran ran = desk.approve(desk.text(), "no\n");
+  std::istringstream lines(ran.err);
+  std::size_t marked = 0;
+  for (std::string line; std::getline(lines, line);) {
+    INFO(line);
+    CHECK(valid_utf8(line));
+    CHECK((line.size() <= 80 || line.starts_with("Signed by")));
+    CHECK_FALSE(line.starts_with("role = \"quick\""));
+    if (line.starts_with("  | ")) ++marked;
+  }
+  CHECK(marked >= 2);
 }
