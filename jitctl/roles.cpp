@@ -32,8 +32,10 @@ Outcome roles(Context& context, bool all) {
     return Exit::done;
   }
   if (mine.empty()) {
-    context.out << (reply->items.empty() && context.uid == 0 ? "This host's policy has no role.\n"
-                                                             : "None of this host's roles is for you.\n");
+    // jitd names a role that is for others to root alone: to anybody else, nothing is not the same as none.
+    context.out << (!reply->items.empty() ? "No role here is for you; jitctl roles --all shows those there are.\n"
+                    : context.uid == 0    ? "This host's policy has no role.\n"
+                                          : "None of this host's roles is for you.\n");
     return Exit::done;
   }
   Table table({"ROLE", "UP TO", "DECIDED BY", "GIVES", "HELD", "WHAT FOR"});

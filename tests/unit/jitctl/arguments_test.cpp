@@ -70,6 +70,16 @@ TEST_CASE("wrong calls are usage errors, said once", "[jitctl]") {
   }
 }
 
+TEST_CASE("roles says that there is none only to whom all are shown", "[jitctl][P8]") {
+  Fixture f;
+  f.daemon.answer(Verb::roles, done());
+  CHECK(f.jitctl({"roles"}) == Exit::done);
+  CHECK(f.out.str() == "None of this host's roles is for you.\n");
+  f.context.uid = 0;
+  CHECK(f.jitctl({"roles"}) == Exit::done);
+  CHECK(f.out.str() == "This host's policy has no role.\n");
+}
+
 TEST_CASE("help and version are no failure", "[jitctl]") {
   Fixture f;
   CHECK(f.jitctl({"--help"}) == Exit::done);
