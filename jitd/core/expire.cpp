@@ -1,9 +1,12 @@
 #include "jitd/core/expire.hpp"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <unordered_set>
 
@@ -26,22 +29,41 @@ using std::chrono::milliseconds;
 constexpr milliseconds kPatience{1000};
 constexpr int kDeathMs = 1000;
 
-// A jitd that holds the lock for a second hangs: whatever it was doing, it is not ending grants.
-void kill_daemon(const ExpirePorts& ports, Expired& expired) {
+struct RunningDaemon {
+  pid_t pid = 0;
+  UniqueFd pidfd;
+};
+
+Result<RunningDaemon> find_daemon(const ExpirePorts& ports) {
   const auto pid = ports.daemon();
-  if (!pid) {
-    expired.notes.push_back("no jitd to kill: " + pid.error().message);
-    return;
-  }
-  const UniqueFd pidfd = open_pidfd(*pid);
+  if (!pid) return tl::unexpected(pid.error());
+  UniqueFd pidfd = open_pidfd(*pid);
   // Asked again now that the pidfd is open: it is of the process that the unit names, not of a later one with that
   // pid.
   const auto again = ports.daemon();
-  if (!pidfd || !again || *again != *pid) return;
-  if (signal_pidfd(pidfd, SIGKILL) != 0) return;
-  expired.notes.push_back("killed jitd (process " + std::to_string(*pid) +
+  if (!pidfd || !again || *again != *pid) return fail(Errc::not_found, "it has just gone");
+  return RunningDaemon{*pid, std::move(pidfd)};
+}
+
+// A jitd that holds the lock for a second hangs: whatever it was doing, it is not ending grants.
+void kill_daemon(const ExpirePorts& ports, Expired& expired) {
+  const auto daemon = find_daemon(ports);
+  if (!daemon) {
+    expired.notes.push_back("no jitd to kill: " + daemon.error().message);
+    return;
+  }
+  if (signal_pidfd(daemon->pidfd, SIGKILL) != 0) return;
+  expired.notes.push_back("killed jitd (process " + std::to_string(daemon->pid) +
                           "), which held the effects lock for a second");
-  (void)has_ended(pidfd, kDeathMs);
+  (void)has_ended(daemon->pidfd, kDeathMs);
+}
+
+// A jitd that runs believes in grants that are over by somebody else's hand: systemd starts it anew, and it reads so.
+void restart_daemon(const ExpirePorts& ports, Expired& expired) {
+  const auto daemon = find_daemon(ports);
+  if (daemon && signal_pidfd(daemon->pidfd, SIGTERM) == 0)
+    expired.notes.push_back("jitd (process " + std::to_string(daemon->pid) +
+                            ") is started anew, to see what has ended");
 }
 
 std::optional<FileLock> take_lock(const std::string& path, const ExpirePorts& ports, Expired& expired) {
@@ -134,7 +156,7 @@ void remove_dropins(const EffectPaths& places, const ExpirePorts& ports, const S
 Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
   Expired expired;
   const EffectPaths places(paths);
-  const auto lock = take_lock(places.lock, ports, expired);
+  auto lock = take_lock(places.lock, ports, expired);
   Sorting sorting(ports.clock, all);
   auto ends = open_records<EndsFile>(ports.files, places.var, "ends", expired);
   if (ends) sort_records(*ends, sorting, expired);
@@ -161,6 +183,8 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
     if (auto armed = dead_man.set(sorting.next()); !armed)
       expired.failures.push_back("no dead-man timer for the next end: " + armed.error().message);
   }
+  lock.reset();
+  if (all && !expired.grants.empty()) restart_daemon(ports, expired);
   return expired;
 }
 
@@ -171,10 +195,13 @@ int expire_main(bool all) {
   const ExpirePorts ports{system_files(), spawn, clock, bus, [&bus] { return bus.main_pid("jitd.service"); }};
   const Expired expired = expire(Paths{}, ports, all);
   // "<N>" is the priority that the journal takes from a service's stderr (sd-daemon(3)).
-  for (const std::string& grant : expired.grants)
-    (void)std::fprintf(stderr, "<5>grant %s has ended\n", shown(grant, 64).c_str());
-  for (const std::string& text : expired.notes) (void)std::fprintf(stderr, "<4>%s\n", shown(text).c_str());
-  for (const std::string& text : expired.failures) (void)std::fprintf(stderr, "<3>%s\n", shown(text).c_str());
+  const bool service = ::getenv("JOURNAL_STREAM") != nullptr && ::isatty(STDERR_FILENO) == 0;
+  const auto say = [&](const char* priority, const std::string& text) {
+    (void)std::fprintf(stderr, "%s%s\n", service ? priority : "", shown(text).c_str());
+  };
+  for (const std::string& grant : expired.grants) say("<5>", "grant " + shown(grant, 64) + " has ended");
+  for (const std::string& text : expired.notes) say("<4>", text);
+  for (const std::string& text : expired.failures) say("<3>", text);
   return expired.failures.empty() ? 0 : 1;
 }
 

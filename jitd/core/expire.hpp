@@ -34,6 +34,7 @@ struct Expired {
 // Due is what is past on either clock, everything with `all`, everything of another boot (boot starts with nothing
 // granted), everything whose record is ended or torn, and every effect without a record. Records of another boot that
 // are not past stay active, so that jitd may decide those grants again. What is not due gets a new dead-man timer.
+// With `all`, a jitd that runs is told to end, so that systemd starts it anew and it believes nothing that is over.
 [[nodiscard]] Expired expire(const Paths& paths, const ExpirePorts& ports, bool all);
 
 // The same on this host. Exit status: 0 when nothing of ours remains that should not, else 1 and why on stderr.

@@ -157,6 +157,24 @@ TEST_CASE("a jitd that hangs with the lock is killed, and only if it is jitd", "
   ::waitpid(jitd, nullptr, 0);
 }
 
+TEST_CASE("a jitd that runs is started anew when everything was ended beside it", "[core][expire]") {
+  if (needs_root()) return;
+  Three host;
+  const pid_t jitd = ::fork();
+  if (jitd == 0) {
+    for (;;) ::pause();
+  }
+  const auto daemon = [&]() -> Result<pid_t> { return jitd; };
+  const ExpirePorts ports{system_files(), host.spawn, host.clock, host.bus, daemon};
+  CHECK(expire(host.paths, ports, false).grants.empty());
+  ::usleep(20'000);
+  int status = 0;
+  CHECK(::waitpid(jitd, &status, WNOHANG) == 0);  // nothing was due: nothing to know
+  CHECK(expire(host.paths, ports, true).grants.size() == 3);
+  CHECK(::waitpid(jitd, &status, 0) == jitd);
+  CHECK(WTERMSIG(status) == SIGTERM);
+}
+
 TEST_CASE("several at once take away once", "[core][expire]") {
   if (needs_root()) return;
   Three host;
