@@ -335,9 +335,9 @@ class Setup {
     for (const auto& service : gates_) {
       // Lines that stand keep their exempt= unless another was asked for.
       const bool says = !options_.exempt.empty() || !text_.empty();
-      const auto files = set_gate(pam_dir(context_), service, GateMode::observe,
-                                  says ? std::vector<std::string>{"exempt=" + joined_by_comma(exempt_)}
-                                       : std::vector<std::string>{});
+      const auto files = set_gate(
+          pam_dir(context_), service, GateMode::observe,
+          says ? std::vector<std::string>{"exempt=" + joined_by_comma(exempt_)} : std::vector<std::string>{});
       if (!files) return tl::unexpected(files.error());
       for (const auto& file : *files) did(fmt::format("{}/{}: observe", pam_dir(context_), file));
     }
