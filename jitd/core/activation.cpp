@@ -43,10 +43,11 @@ void EngineImpl::keep_pending(const LifePtr& life, std::string why, std::uint64_
   if (life->record.why != why) {
     life->record.why = std::move(why);
     touch(life);
-    save_or_queue();
+    if (!life->resuming) save_or_queue();  // of those there may be many: the next tick saves
     changed();
   }
   settle(*life);
+  decided(*life);
 }
 
 void EngineImpl::try_activate(const LifePtr& life) {
@@ -106,7 +107,7 @@ void EngineImpl::with_decision(const LifePtr& life, const Account& account, cons
   const GrantRecord& record = life->record;
   const Role* role = host_->policy.role(record.role);
   if (role == nullptr) return end(life, "policy", "policy has no role " + record.role + " any more");
-  Result<Effects> effects = make_effects(host_->policy, *role, ports_.facts);
+  Result<Effects> effects = effects_now(*life, *role);
   if (!effects) return end(life, "policy", effects.error().message);
   const bool from_signed_text = !record.direct || life->resumed;
   if (from_signed_text && to_text(*effects) != record.effects) {
@@ -136,6 +137,13 @@ void EngineImpl::with_decision(const LifePtr& life, const Account& account, cons
         }
         commit_activation(life, account, judged, effects);
       }));
+}
+
+Result<Effects> EngineImpl::effects_now(const Life& life, const Role& role) {
+  if (!life.deciding) return make_effects(host_->policy, role, ports_.facts);
+  const auto known = effects_of_role_.find(role.name);
+  if (known != effects_of_role_.end()) return known->second;
+  return effects_of_role_.emplace(role.name, make_effects(host_->policy, role, ports_.facts)).first->second;
 }
 
 void EngineImpl::commit_activation(const LifePtr& life, const Account& account, const Judged& judged,
@@ -197,7 +205,9 @@ void EngineImpl::commit_activation(const LifePtr& life, const Account& account, 
   }
   life->give_up_boot_ms = at.boot_ms + kBusyGiveUpMs;
   life->step = Life::Step::preparing;
-  give(life);
+  if (!life->deciding) return give(life);
+  to_give_.push_back(life);
+  decided(*life);
 }
 
 void EngineImpl::give(const LifePtr& life) {
@@ -218,7 +228,12 @@ void EngineImpl::give(const LifePtr& life) {
     life->step = Life::Step::giving;
   }
   if (Result<void> done = ports_.effector.give(entitlement); !done) return failed(done.error());
+  prove(life);
+}
+
+void EngineImpl::prove(const LifePtr& life) {
   life->step = Life::Step::proving;
+  const Entitlement entitlement = entitlement_of(*life);
   if (entitlement.effects.sudo.empty()) return activated(life);
   ports_.questions.readback(life->record.user, entitlement.effects, life->record.id,
                             later<bool>([this, life, attempt = life->attempt](const Result<bool>& right) {

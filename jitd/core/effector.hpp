@@ -36,12 +36,14 @@ class Effector {
  public:
   virtual ~Effector() = default;
 
-  // Before anything is given: free records, the dead-man timer for this end, then `ends` and `held` made durable.
-  // Errc::busy: try again soon (a lock is held), anything else refuses the activation.
-  [[nodiscard]] virtual Result<void> prepare(const Entitlement& entitlement) = 0;
-  // Gives: group memberships and the drop-in. Idempotent. Errc::busy: /etc/.pwd.lock is held, try again for up to 5
-  // s.
-  [[nodiscard]] virtual Result<void> give(const Entitlement& entitlement) = 0;
+  // Before anything is given: free records, the dead-man timer for the next of these ends, then `ends` and `held`
+  // made durable. All or nothing. Errc::busy: try again soon (a lock is held), anything else refuses the activation.
+  [[nodiscard]] virtual Result<void> prepare_all(const std::vector<Entitlement>& entitlements) = 0;
+  // Gives: group memberships in one rewrite, and the drop-ins. Idempotent; what fails may be given in part.
+  // Errc::busy: /etc/.pwd.lock is held, try again for up to 5 s.
+  [[nodiscard]] virtual Result<void> give_all(const std::vector<Entitlement>& entitlements) = 0;
+  [[nodiscard]] Result<void> prepare(const Entitlement& entitlement) { return prepare_all({entitlement}); }
+  [[nodiscard]] Result<void> give(const Entitlement& entitlement) { return give_all({entitlement}); }
   // Takes away, as one batch: board words, `ends`, drop-ins, one rewrite of /etc/group, `held`. Never delayed by a
   // failing write; what failed comes back as text and is tried again by reconcile.
   [[nodiscard]] virtual std::vector<std::string> take(const std::vector<EndOrder>& orders) = 0;

@@ -54,6 +54,13 @@ void EngineImpl::end(std::vector<Ending> endings) {
   changed();
 }
 
+void EngineImpl::end(const LifePtr& life, const std::string& word, const std::string& why, Fields more) {
+  if (!life->deciding) return end(std::vector<Ending>{{life, word, why, std::move(more)}});
+  ++life->attempt;
+  to_end_.push_back({life, word, why, std::move(more)});
+  decided(*life);
+}
+
 void EngineImpl::end_due(Instant at) {
   std::vector<Ending> endings;
   for (const auto& [digest, life] : lives_) {

@@ -123,12 +123,15 @@ void EngineImpl::tick() {
   for (const LifePtr& life : lives_where([](const Life& one) { return one.retry_boot_ms != 0; })) {
     if (life->over() || at.boot_ms < life->retry_boot_ms) continue;
     life->retry_boot_ms = 0;
-    if (life->step == Life::Step::preparing || life->step == Life::Step::giving) {
+    if (life->resuming && life->step == Life::Step::idle) {
+      to_decide_.push_back(life);
+    } else if (life->step == Life::Step::preparing || life->step == Life::Step::giving) {
       give(life);
     } else {
       try_activate(life);
     }
   }
+  decide_more();
   const WallTime sure = time_range().earliest;
   for (const LifePtr& life : lives_where([](const Life& one) {
          return one.record.state == GrantState::pending && one.direct && one.direct->not_before;
@@ -147,6 +150,7 @@ void EngineImpl::tick() {
   note_counted_denials(at.boot_ms);
   if (reconcile_boot_ms_ != 0 && at.boot_ms >= reconcile_boot_ms_) reconcile();
   if (accounts_retry_boot_ms_ != 0 && at.boot_ms >= accounts_retry_boot_ms_) accounts_changed();
+  if (bring_back_boot_ms_ != 0 && at.boot_ms >= bring_back_boot_ms_) bring_back();
   if (in_force_boot_ms_ != 0 && at.boot_ms >= in_force_boot_ms_) come_into_force();
   if (forget_boot_ms_ == 0 || at.boot_ms >= forget_boot_ms_) {
     forget_boot_ms_ = at.boot_ms + kForgetEveryMs;
@@ -205,6 +209,7 @@ std::optional<Instant> EngineImpl::next_due() const {
   at_boot(save_retry_boot_ms_);
   at_boot(reconcile_boot_ms_);
   at_boot(accounts_retry_boot_ms_);
+  at_boot(bring_back_boot_ms_);
   at_boot(in_force_boot_ms_);
   if (const std::optional<std::uint64_t> agreement = guard_.agreement_at_boot_ms()) at_boot(*agreement);
   if (due.wall_ms == never_wall && due.boot_ms == never_boot) return std::nullopt;
@@ -228,6 +233,7 @@ void EngineImpl::reload(std::shared_ptr<const HostView> host) {
 }
 
 void EngineImpl::decide_again() {
+  effects_of_role_.clear();
   std::map<std::string, std::string> effects_of;  // role to what the host would give now
   std::vector<Ending> endings;
   for (const LifePtr& life : lives_where([](const Life& one) { return one.in_force(); })) {

@@ -185,6 +185,8 @@ class EngineImpl final : public Engine {
   void with_decision(const LifePtr& life, const Account& account, const Judged& judged);
   void commit_activation(const LifePtr& life, const Account& account, const Judged& judged, const Effects& effects);
   void give(const LifePtr& life);
+  void prove(const LifePtr& life);
+  [[nodiscard]] Result<Effects> effects_now(const Life& life, const Role& role);
   void activated(const LifePtr& life);  // given, and proven where sudo is asked
   void come_into_force();               // those that are: on the board, and told
   void keep_pending(const LifePtr& life, std::string why, std::uint64_t retry_in_ms = 0);
@@ -199,9 +201,7 @@ class EngineImpl final : public Engine {
     Fields more;       // for the audit: by whom
   };
   void end(std::vector<Ending> endings);
-  void end(const LifePtr& life, const std::string& word, const std::string& why, Fields more = {}) {
-    end(std::vector<Ending>{{life, word, why, std::move(more)}});
-  }
+  void end(const LifePtr& life, const std::string& word, const std::string& why, Fields more = {});
   void end_due(Instant at);
   void publish();
   void report(const std::vector<std::string>& failures);
@@ -220,8 +220,13 @@ class EngineImpl final : public Engine {
   void touch(const LifePtr& life) { unsaved_[life->record.digest] = life; }
 
   // recovery.cpp
-  // What remains of a grant, as it is to be decided again; false: nothing, it has ended.
-  [[nodiscard]] bool resumable(const LifePtr& life, const std::map<std::string, EndRecord>& ends, Instant at);
+  // Makes of a grant what remains of it, to be decided again, or why nothing does.
+  [[nodiscard]] std::optional<Ending> over_meanwhile(const LifePtr& life,
+                                                     const std::map<std::string, EndRecord>& ends, Instant at);
+  // However many come back: few questions at once, then what was decided together in one go.
+  void decide_more();
+  void decided(Life& life);  // to be given, to be ended, or to be asked about another time
+  void bring_back();
   void resumed(Life& life);  // it is in force again, or over
 
   // views.cpp
@@ -260,6 +265,14 @@ class EngineImpl final : public Engine {
   std::vector<LifePtr> proven_;           // given, and not on the board yet
   std::uint64_t in_force_boot_ms_ = 0;    // when they come there; 0: nothing waits
   std::size_t resuming_ = 0;              // grants that recovery still decides again
+  std::deque<LifePtr> to_decide_;         // of those, not asked about yet
+  std::size_t deciding_ = 0;              // asked about
+  bool deciding_more_ = false;
+  std::vector<LifePtr> to_give_;          // decided, to be given together
+  std::vector<Ending> to_end_;            // and those to be ended together
+  std::uint64_t bring_back_boot_ms_ = 0;  // when that is; 0: nothing waits
+  std::uint64_t bring_back_took_ms_ = 0;
+  std::map<std::string, Result<Effects>> effects_of_role_;  // as the host would give them, while many are decided
   std::uint64_t forget_boot_ms_ = 0;
   std::int64_t saved_mark_ms_ = 0;
   std::int64_t ticked_sure_ms_ = 0;

@@ -92,43 +92,69 @@ EndRecord HostEffector::active_record(const Entitlement& entitlement) const {
           {}};
 }
 
-Result<void> HostEffector::record_end(const Entitlement& entitlement, const Slots& slots) {
-  const EndRecord record = active_record(entitlement);
-  for (const auto& slot : slots) {
-    if (!slot.record || slot.record->grant != entitlement.grant) continue;
+Result<void> HostEffector::record_ends(const std::vector<const Entitlement*>& entitlements, const Slots& slots) {
+  std::unordered_map<std::string_view, const EndsFile::Slot*> known;
+  for (const auto& slot : slots)
+    if (slot.record) known.emplace(slot.record->grant, &slot);
+  std::vector<std::pair<std::size_t, EndRecord>> changed;
+  std::vector<EndRecord> fresh;
+  for (const Entitlement* entitlement : entitlements) {
+    EndRecord record = active_record(*entitlement);
+    const auto found = known.find(entitlement->grant);
+    if (found == known.end()) {
+      fresh.push_back(std::move(record));
+      continue;
+    }
+    const auto& slot = *found->second;
     if (!slot.record->active)
       return fail(Errc::refused,
                   "this grant has ended (" + shown(slot.record->reason, 40) + ") and is not given again");
-    if (*slot.record == record) return {};
-    return ends_.write(slot.index, record);
+    if (*slot.record != record) changed.emplace_back(slot.index, std::move(record));
   }
-  return ends_.add(record).map([](std::size_t) {});
+  if (changed.empty() && fresh.empty()) return {};
+  for (const auto& [index, record] : changed)
+    if (auto written = ends_.write(index, record, false); !written) return written;
+  if (auto added = ends_.add_all(fresh, false); !added) return tl::unexpected(added.error());
+  return ends_.sync();
 }
 
-Result<void> HostEffector::prepare(const Entitlement& entitlement) {
+Result<void> HostEffector::prepare_all(const std::vector<Entitlement>& entitlements) {
+  if (entitlements.empty()) return {};
   if (ports_.clock.boot_id().empty())
     return fail(Errc::unavailable, "/proc/sys/kernel/random/boot_id cannot be read: no end could be kept on time");
   const auto lock = lock_for_giving();
   if (!lock) return tl::unexpected(lock.error());
-  if (!entitlement.effects.groups.empty()) {
+  std::vector<const Entitlement*> all;
+  EndTime end = end_of(entitlements.front());
+  bool groups = false;
+  for (const Entitlement& entitlement : entitlements) {
+    all.push_back(&entitlement);
+    end = earlier(end, end_of(entitlement));
+    groups = groups || !entitlement.effects.groups.empty();
+  }
+  if (groups) {
     if (auto reserve = groups_.keep_reserve(); !reserve)
       return within("no room to take group memberships away again", reserve.error());
   }
   const auto slots = ends_.read();
   if (!slots) return tl::unexpected(slots.error());
-  if (auto covered = dead_man_.cover(end_of(entitlement)); !covered)
+  if (auto covered = dead_man_.cover(end); !covered)
     return within("nothing would end this grant if jitd did not", covered.error());
-  if (auto recorded = record_end(entitlement, *slots); !recorded) return recorded;
-  if (auto noted = ledger_.note({&entitlement}); !noted) return noted;
-  prepared_.insert(entitlement.grant);
+  if (auto recorded = record_ends(all, *slots); !recorded) return recorded;
+  if (auto noted = ledger_.note(all); !noted) return noted;
+  for (const Entitlement& entitlement : entitlements) prepared_.insert(entitlement.grant);
   return {};
 }
 
-Result<void> HostEffector::give(const Entitlement& entitlement) {
+Result<void> HostEffector::give_all(const std::vector<Entitlement>& entitlements) {
   const auto lock = lock_for_giving();
   if (!lock) return tl::unexpected(lock.error());
-  if (auto given = ledger_.give({&entitlement}); !given) return given;
-  return put_dropin(entitlement);
+  std::vector<const Entitlement*> all;
+  for (const Entitlement& entitlement : entitlements) all.push_back(&entitlement);
+  if (auto given = ledger_.give(all); !given) return given;
+  for (const Entitlement& entitlement : entitlements)
+    if (auto put = put_dropin(entitlement); !put) return put;
+  return {};
 }
 
 Result<void> HostEffector::put_dropin(const Entitlement& entitlement) {
@@ -213,7 +239,7 @@ std::vector<std::string> HostEffector::reconcile(const std::vector<Entitlement>&
     for (const Entitlement& entitlement : wanted) {
       const auto record = known.find(entitlement.grant);
       if (record == known.end() || *record->second->record != active_record(entitlement)) {
-        if (auto recorded = record_end(entitlement, *slots); !recorded) {
+        if (auto recorded = record_ends({&entitlement}, *slots); !recorded) {
           failures.push_back("grant " + entitlement.grant + ": " + recorded.error().message);
           continue;
         }

@@ -44,8 +44,8 @@ class HostEffector final : public Effector {
   [[nodiscard]] static Result<std::unique_ptr<HostEffector>> open(Ports ports, const Paths& paths);
 
   // Refuses a grant whose record is marked ended, whatever the caller believes.
-  [[nodiscard]] Result<void> prepare(const Entitlement& entitlement) override;
-  [[nodiscard]] Result<void> give(const Entitlement& entitlement) override;
+  [[nodiscard]] Result<void> prepare_all(const std::vector<Entitlement>& entitlements) override;
+  [[nodiscard]] Result<void> give_all(const std::vector<Entitlement>& entitlements) override;
   [[nodiscard]] std::vector<std::string> take(const std::vector<EndOrder>& orders) override;
   // Leaves the state of `ends` alone: what is not wanted now may be decided again.
   [[nodiscard]] std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) override;
@@ -60,7 +60,7 @@ class HostEffector final : public Effector {
   HostEffector(Ports ports, EffectPaths paths, HeldFile held, EndsFile ends);
   using Slots = std::vector<EndsFile::Slot>;
   [[nodiscard]] EndRecord active_record(const Entitlement& entitlement) const;
-  [[nodiscard]] Result<void> record_end(const Entitlement& entitlement, const Slots& slots);
+  [[nodiscard]] Result<void> record_ends(const std::vector<const Entitlement*>& entitlements, const Slots& slots);
   [[nodiscard]] Result<void> put_dropin(const Entitlement& entitlement);
   void put_dropins(const std::vector<const Entitlement*>& entitlements, std::optional<FileLock> lock,
                    std::vector<std::string>& failures);

@@ -107,7 +107,7 @@ Result<void> Ledger::note(const std::vector<const Entitlement*>& entitlements) {
   const auto index = by_grant(*slots);
   Holders ours(*slots);
 
-  std::vector<std::size_t> added;
+  std::vector<HeldRecord> records;
   Result<void> done;
   for (const Entitlement* entitlement : entitlements) {
     for (const GroupEffect& group : entitlement->effects.groups) {
@@ -117,20 +117,17 @@ Result<void> Ledger::note(const std::vector<const Entitlement*>& entitlements) {
         continue;
       }
       if (members.lists(group.group, entitlement->user) && ours.of(record) == 0) continue;  // somebody else's
-      if (!done) break;
-      if (const auto slot = held_.add(record, false); slot) {
-        added.push_back(*slot);
-        ours.add(record);
-      } else {
-        done = tl::unexpected(slot.error());
-      }
+      records.push_back(record);
+      ours.add(record);
     }
   }
-  if (done) done = held_.sync();
-  if (done) {
-    fresh_.insert(added.begin(), added.end());
+  if (!done) return done;
+  const auto added = held_.add_all(records, false);
+  if (!added) return tl::unexpected(added.error());
+  if (done = held_.sync(); done) {
+    fresh_.insert(added->begin(), added->end());
   } else {
-    for (const std::size_t slot : added) (void)held_.clear(slot);
+    for (const std::size_t slot : *added) (void)held_.clear(slot);
   }
   return done;
 }

@@ -38,6 +38,7 @@ struct Life {
   std::uint64_t attempt = 0;
   enum class Step : std::uint8_t { idle, asking, preparing, giving, proving } step = Step::idle;
   bool resuming = false;            // counted among those that recovery waits for
+  bool deciding = false;            // counted among those that recovery asks about right now
   bool resumed = false;             // recovery: decided again, for what remains
   std::uint64_t retry_boot_ms = 0;  // tries again then; 0: nothing to try
   std::uint64_t give_up_boot_ms = 0;

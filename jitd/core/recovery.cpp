@@ -7,6 +7,15 @@
 #include "policy/text.hpp"
 
 namespace jit {
+namespace {
+
+constexpr std::size_t kAskedAtOnce = 8;  // keeps the helper's children busy, and lets others' questions through
+constexpr std::size_t kTogether = 2000;
+constexpr std::size_t kDropinsTogether = 32;
+constexpr std::uint64_t kBringBackMs = 20;
+constexpr std::uint64_t kBusyMs = 50;
+
+}  // namespace
 
 Result<void> EngineImpl::recover() {
   const Turn turn(*this);
@@ -54,16 +63,21 @@ Result<void> EngineImpl::recover() {
   }
   const Instant at = now();
   end_due(at);
+  std::vector<Ending> endings;
   for (const LifePtr& life : lives_where([](const Life& one) { return one.in_force(); })) {
     if (!ends_known) {
       life->resumed = life->on_host = true;
-      end(life, "clock", "what ended before the last stop could not be read");
+      endings.push_back({life, "clock", "what ended before the last stop could not be read", {}});
+    } else if (std::optional<Ending> over = over_meanwhile(life, ends, at)) {
+      endings.push_back(std::move(*over));
     } else {
-      life->resuming = resumable(life, ends, at);
-      if (life->resuming) ++resuming_;
+      life->resuming = true;
+      ++resuming_;
+      to_decide_.push_back(life);
     }
   }
-  for (const LifePtr& life : lives_where([](const Life& one) { return one.resuming; })) try_activate(life);
+  end(std::move(endings));
+  decide_more();
   // Those that were decided but not begun.
   for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
     if (life->record.direct && !life->direct) {
@@ -76,12 +90,11 @@ Result<void> EngineImpl::recover() {
   return {};
 }
 
-bool EngineImpl::resumable(const LifePtr& life, const std::map<std::string, EndRecord>& ends, Instant at) {
+std::optional<EngineImpl::Ending> EngineImpl::over_meanwhile(const LifePtr& life,
+                                                             const std::map<std::string, EndRecord>& ends,
+                                                             Instant at) {
   GrantRecord& record = life->record;
-  const auto over = [&](const std::string& word, const std::string& why) {
-    end(life, word, why);
-    return false;
-  };
+  const auto over = [&](const std::string& word, const std::string& why) { return Ending{life, word, why, {}}; };
   const auto marked = ends.find(record.id);
   const bool begun = marked != ends.end();
   life->resumed = begun || record.state == GrantState::active;
@@ -113,12 +126,85 @@ bool EngineImpl::resumable(const LifePtr& life, const std::map<std::string, EndR
   record.boot_deadline_ms = at.boot_ms + static_cast<std::uint64_t>(remaining);
   record.not_after = std::min(not_after, (at.wall_ms + remaining + 999) / 1000);
   life->resumed = true;
-  return true;
+  return std::nullopt;
+}
+
+void EngineImpl::decide_more() {
+  if (to_decide_.empty() || std::exchange(deciding_more_, true)) return;
+  while (deciding_ < kAskedAtOnce && !to_decide_.empty()) {
+    const LifePtr life = std::move(to_decide_.front());
+    to_decide_.pop_front();
+    if (!life->resuming || life->step != Life::Step::idle) continue;
+    ++deciding_;
+    life->deciding = true;
+    try_activate(life);
+  }
+  deciding_more_ = false;
+  if (deciding_ == 0) bring_back();
+}
+
+void EngineImpl::decided(Life& life) {
+  if (!std::exchange(life.deciding, false)) return;
+  --deciding_;
+  if (deciding_more_) return;  // it goes on there
+  if (!to_decide_.empty()) decide_more();
+  const std::size_t waiting = to_give_.size() + to_end_.size();
+  if ((deciding_ == 0 && to_decide_.empty()) || waiting >= kTogether) return bring_back();
+  if (waiting == 0 || bring_back_boot_ms_ != 0) return;
+  // The more it takes, the more come together for it.
+  bring_back_boot_ms_ = now().boot_ms + std::max(kBringBackMs, 4 * bring_back_took_ms_);
+  changed();
+}
+
+void EngineImpl::bring_back() {
+  const std::uint64_t began = now().boot_ms;
+  bring_back_boot_ms_ = 0;
+  effects_of_role_.clear();
+  end(std::exchange(to_end_, {}));
+  std::vector<LifePtr> lives;
+  std::vector<Entitlement> entitlements;
+  std::size_t with_sudo = 0;
+  for (const LifePtr& life : std::exchange(to_give_, {})) {
+    if (!life->in_force() || life->step != Life::Step::preparing) continue;
+    Entitlement one = entitlement_of(*life);
+    // sudo's own check of a drop-in takes its time, and the loop has other things to do.
+    if (!one.effects.sudo.empty() && ++with_sudo > kDropinsTogether) {
+      to_give_.push_back(life);
+      continue;
+    }
+    lives.push_back(life);
+    entitlements.push_back(std::move(one));
+  }
+  if (!to_give_.empty()) {
+    bring_back_boot_ms_ = began + 1;
+    changed();
+  }
+  if (lives.empty()) return;
+  for (const LifePtr& life : lives) life->on_host = true;
+  Result<void> done = ports_.effector.prepare_all(entitlements);
+  if (done) done = ports_.effector.give_all(entitlements);
+  asking_->gifts_changed();
+  if (!done && done.error().code == Errc::busy && began < lives.front()->give_up_boot_ms) {
+    to_give_.insert(to_give_.end(), lives.begin(), lives.end());
+    bring_back_boot_ms_ = began + kBusyMs;
+    return changed();
+  }
+  for (const LifePtr& life : lives) {
+    if (done) {
+      prove(life);
+    } else {
+      give(life);  // one of them cannot be given: each for itself
+    }
+  }
+  if (!proven_.empty()) come_into_force();
+  bring_back_took_ms_ = now().boot_ms - began;
 }
 
 void EngineImpl::resumed(Life& life) {
-  if (!std::exchange(life.resuming, false)) return;
-  --resuming_;
+  if (std::exchange(life.resuming, false)) --resuming_;
+  if (!std::exchange(life.deciding, false)) return;
+  --deciding_;  // ended while it was asked about: the others go on at the next tick, not within this end
+  bring_back_boot_ms_ = std::max<std::uint64_t>(ports_.clock.now().boot_ms, 1);
 }
 
 }  // namespace jit

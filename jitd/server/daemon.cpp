@@ -274,7 +274,8 @@ void Daemon::drain_checks() {
 // The engine says in the journal what became of it.
 void Daemon::from_inbox(std::string text, const Inbox::Done& done) {
   engine_->submit(nullptr, std::move(text), [done](const Result<Outcome>& outcome) {
-    // What the host could not judge now it may judge later; what it refused stays refused.
+    // What the host could not judge now it may judge later; what it refused stays refused. A lock or revocation that
+    // is not on disk yet has its file as its only record.
     const Errc code = outcome ? Errc::refused : outcome.error().code;
     const bool later = code == Errc::system || code == Errc::busy || code == Errc::unavailable;
     done({.keep = later || (outcome && !outcome->durable)});

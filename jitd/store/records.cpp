@@ -218,23 +218,36 @@ Result<std::vector<typename RecordFile<Record>::Slot>> RecordFile<Record>::read(
 
 template <class Record>
 Result<std::size_t> RecordFile<Record>::add(const Record& record, bool durable) {
-  const auto bytes = encode(record);
-  if (!bytes) return tl::unexpected(bytes.error());
+  return add_all({record}, durable).map([](const std::vector<std::size_t>& slots) { return slots.front(); });
+}
+
+template <class Record>
+Result<std::vector<std::size_t>> RecordFile<Record>::add_all(const std::vector<Record>& records, bool durable) {
+  std::vector<std::string> texts;
+  for (const Record& record : records) {
+    auto bytes = encode(record);
+    if (!bytes) return tl::unexpected(bytes.error());
+    texts.push_back(std::move(*bytes));
+  }
+  if (texts.empty()) return std::vector<std::size_t>{};
   const auto text = raw();
   if (!text) return tl::unexpected(text.error());
   const std::size_t have = text->size() / kRecordSize;
-  std::size_t index = 0;
-  while (index < have && !is_free(std::string_view(*text).substr(index * kRecordSize, kRecordSize))) ++index;
-  if (index == have) {
-    if (have >= kMaxRecords) return fail(Errc::refused, path_ + " is full");
-    const std::size_t size = std::min(have + kRecordsPreallocated, kMaxRecords) * kRecordSize;
+  std::vector<std::size_t> slots;
+  for (std::size_t i = 0; i < have && slots.size() < texts.size(); ++i)
+    if (is_free(std::string_view(*text).substr(i * kRecordSize, kRecordSize))) slots.push_back(i);
+  if (const std::size_t missing = texts.size() - slots.size(); missing > 0) {
+    if (have + missing > kMaxRecords) return fail(Errc::refused, path_ + " is full");
+    const std::size_t size = std::min(have + std::max(missing, kRecordsPreallocated), kMaxRecords) * kRecordSize;
     if (auto grown = grow(size); !grown) return tl::unexpected(grown.error());
+    for (std::size_t i = 0; i < missing; ++i) slots.push_back(have + i);
   }
-  if (auto written = put(index, *bytes); !written) return tl::unexpected(written.error());
-  if (durable) {
-    if (auto synced = sync(); !synced) return tl::unexpected(synced.error());
-  }
-  return index;
+  Result<void> done;
+  for (std::size_t i = 0; i < texts.size() && done; ++i) done = put(slots[i], texts[i]);
+  if (done && durable) done = sync();
+  if (done) return slots;
+  for (const std::size_t slot : slots) (void)clear(slot);
+  return tl::unexpected(done.error());
 }
 
 template <class Record>

@@ -72,6 +72,8 @@ class RecordFile {
   [[nodiscard]] Result<std::vector<Slot>> read() const;
   // Writes a record into a free slot (growing the file when there is none) and makes it durable. Returns the slot.
   [[nodiscard]] Result<std::size_t> add(const Record& record, bool durable = true);
+  // The same for many, with one look for room and one fsync. On failure none of them is left.
+  [[nodiscard]] Result<std::vector<std::size_t>> add_all(const std::vector<Record>& records, bool durable = true);
   [[nodiscard]] Result<void> write(std::size_t index, const Record& record, bool durable = true);
   // Free again. Not made durable by itself: a record that was closed before means the same when it comes back.
   [[nodiscard]] Result<void> clear(std::size_t index);

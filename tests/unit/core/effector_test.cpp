@@ -423,3 +423,27 @@ TEST_CASE("locks that others hold: giving waits for another time, taking does no
   CHECK(texts[0].find("effects lock") != std::string::npos);
   CHECK(host.as_it_was());
 }
+
+TEST_CASE("a thousand grants are prepared and given in a few writes", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  std::vector<Entitlement> many;
+  for (int i = 0; i < 1500; ++i) {
+    many.push_back(host.entitlement("g" + std::to_string(i), "u" + std::to_string(i)));
+    many.back().effects.sudo.clear();
+  }
+  host.files.log.clear();
+  REQUIRE(host.effector->prepare_all(many));
+  REQUIRE(host.effector->give_all(many));
+  CHECK(std::count(host.files.log.begin(), host.files.log.end(), "fsync") < 20);
+  CHECK(std::count(host.files.log.begin(), host.files.log.end(), "renameat") == 2);
+  CHECK(host.held_records() == 1500);
+  CHECK(host.member("u1499"));
+  SECTION("one of them has ended: none is prepared, and nothing is left of it") {
+    (void)host.effector->take({EffectHost::order(many[7])});
+    CHECK(host.effector->prepare_all(many).error().code == Errc::refused);
+    CHECK_FALSE(host.member("u7"));
+  }
+  CHECK(host.expire_now(true).failures.empty());
+  CHECK(host.as_it_was());
+}

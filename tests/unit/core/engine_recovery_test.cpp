@@ -175,20 +175,30 @@ TEST_CASE("P1, P2, P4: a grant that is not decided again gets nothing, whatever 
   CHECK(world.host.nothing_held());
 }
 
-TEST_CASE("many grants that come back after a start share one board", "[core][engine]") {
+TEST_CASE("many grants that come back after a start share one board, one record and one rewrite", "[core][engine]") {
   World world;
   for (std::uint32_t i = 0; i < 50; ++i) {
     const std::string name = "u" + std::to_string(i);
     world.questions.accounts[name] = {name, 3000 + i, 100, {"users", "dba"}};
     world.active(3000 + i, "dba");
   }
+  const auto calls = [&](const std::string& name) {
+    return std::count(world.host.calls.begin(), world.host.calls.end(), name);
+  };
   world.questions.late = true;
   world.stop();
   world.host.calls.clear();
+  world.host.given.clear();
   world.start();
   CHECK(world.host.board.empty());
+  CHECK(world.questions.waiting.size() <= 16);  // others' questions get through
   SECTION("all answered") {
     world.questions.answer_all();
+    CHECK(world.host.board.size() == 50);
+    CHECK(world.inconsistency().empty());
+    CHECK(calls("publish") == 2);  // none at the start, then all
+    CHECK(calls("prepare") == 1);
+    CHECK(calls("give") == 1);
   }
   SECTION("one never is: the others do not wait for it") {
     world.questions.waiting.pop_front();
@@ -197,10 +207,55 @@ TEST_CASE("many grants that come back after a start share one board", "[core][en
     world.clock.pass(20);
     world.engine->tick();
     CHECK(world.host.board.size() == 49);
-    CHECK(std::count(world.host.calls.begin(), world.host.calls.end(), "publish") == 2);
-    return;
+    CHECK(calls("publish") == 2);
   }
-  CHECK(world.host.board.size() == 50);
-  CHECK(world.inconsistency().empty());
-  CHECK(std::count(world.host.calls.begin(), world.host.calls.end(), "publish") == 2);  // none at the start, then all
+  SECTION("one cannot be given: the others are") {
+    world.host.cannot_be_given = "u7";
+    world.questions.answer_all();
+    CHECK(world.host.board.size() == 49);
+    CHECK(world.inconsistency().empty());
+  }
+  SECTION("a lock that others hold is waited for") {
+    world.host.fail("prepare", Errc::busy, 3);
+    world.questions.answer_all();
+    CHECK(world.host.nothing_held());
+    world.questions.late = false;
+    world.pass(1);
+    CHECK(world.host.board.size() == 50);
+    CHECK(calls("give") == 1);
+  }
+  SECTION("those that are not granted any more end together") {
+    for (std::uint32_t i = 0; i < 25; ++i) world.questions.accounts.erase("u" + std::to_string(i));
+    world.questions.answer_all();
+    CHECK(world.host.board.size() == 25);
+    CHECK(calls("take") == 1);
+    CHECK(world.inconsistency().empty());
+  }
+  SECTION("one that is locked while it is asked about stays locked, and holds nobody up") {
+    Lock lock = world.lock();
+    lock.users = {"u0", "u49"};
+    world.submitted(world.sign(lock, {"erin"}));
+    world.questions.answer_all();
+    world.questions.late = false;
+    world.pass(1);
+    CHECK(world.host.board.size() == 48);
+    CHECK_FALSE(world.host.member("u0", "postgres"));
+    CHECK_FALSE(world.host.member("u49", "postgres"));
+    CHECK(world.inconsistency().empty());
+  }
+}
+
+TEST_CASE("grants that ended while jitd was down end together", "[core][engine]") {
+  World world;
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    const std::string name = "u" + std::to_string(i);
+    world.questions.accounts[name] = {name, 3000 + i, 100, {"users", "dba"}};
+    world.active(3000 + i, "dba");
+  }
+  world.stop();
+  for (auto& [grant, record] : world.host.disk) record.active = false, record.reason = "expired";
+  world.host.calls.clear();
+  world.start();
+  CHECK(world.host.nothing_held());
+  CHECK(std::count(world.host.calls.begin(), world.host.calls.end(), "take") == 1);
 }

@@ -133,10 +133,13 @@ Result<void> FakeEffector::failing(const std::string& call) {
   return jit::fail(found->second.first, call + " failed on purpose");
 }
 
-Result<void> FakeEffector::prepare(const Entitlement& entitlement) {
+Result<void> FakeEffector::prepare_all(const std::vector<Entitlement>& entitlements) {
   return plug_.through([&]() -> Result<void> {
     if (Result<void> fine = failing("prepare"); !fine) return fine;
-    return record_end(entitlement);
+    for (const Entitlement& one : entitlements) {
+      if (Result<void> done = record_end(one); !done) return done;
+    }
+    return {};
   });
 }
 
@@ -153,11 +156,14 @@ Result<void> FakeEffector::record_end(const Entitlement& entitlement) {
   return {};
 }
 
-Result<void> FakeEffector::give(const Entitlement& entitlement) {
+Result<void> FakeEffector::give_all(const std::vector<Entitlement>& entitlements) {
   return plug_.through([&]() -> Result<void> {
-    REQUIRE(disk.contains(entitlement.grant));  // the durable record comes first
+    for (const Entitlement& one : entitlements) REQUIRE(disk.contains(one.grant));  // the durable record comes first
     if (Result<void> fine = failing("give"); !fine) return fine;
-    given[entitlement.grant] = entitlement;
+    for (const Entitlement& one : entitlements) {
+      if (one.user == cannot_be_given) return jit::fail(Errc::refused, "this one failed on purpose");
+      given[one.grant] = one;
+    }
     return {};
   });
 }

@@ -63,8 +63,8 @@ class FakeClock final : public Clock {
 class FakeEffector final : public Effector {
  public:
   explicit FakeEffector(Plug& plug) : plug_(plug) {}
-  Result<void> prepare(const Entitlement& entitlement) override;
-  Result<void> give(const Entitlement& entitlement) override;
+  Result<void> prepare_all(const std::vector<Entitlement>& entitlements) override;
+  Result<void> give_all(const std::vector<Entitlement>& entitlements) override;
   std::vector<std::string> take(const std::vector<EndOrder>& orders) override;
   std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) override;
   Result<void> publish(const std::vector<Entitlement>& wanted) override;
@@ -82,6 +82,7 @@ class FakeEffector final : public Effector {
   std::set<std::pair<std::string, std::string>> before;  // memberships that are not ours
   std::map<std::string, EndRecord> disk;                 // `ends`
   std::map<std::string, std::pair<Errc, int>> failures;
+  std::string cannot_be_given;  // a user
   std::vector<std::string> calls;
   std::string boot;
 
