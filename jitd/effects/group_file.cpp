@@ -1,7 +1,9 @@
 #include "jitd/effects/group_file.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "policy/names.hpp"
 #include "policy/text.hpp"
@@ -37,23 +39,51 @@ bool lists(std::string_view list, std::string_view user) {
   return found;
 }
 
-std::string with(std::string_view list, std::string_view user) {
-  std::string out(list);
-  if (!out.empty()) out += ',';
-  return out += user;
-}
+// A member list under edit: many edits of one long list cost no more than one look at it each.
+class MemberList {
+ public:
+  explicit MemberList(std::string_view list) {
+    if (list.empty()) return;
+    each_member(list, [&](std::string_view member, std::size_t begin, std::size_t end) {
+      add(std::string(member), std::string(list.substr(begin, end - begin)));
+    });
+  }
+  // Makes the list hold `user` or not; false when it did already.
+  bool set(const std::string& user, bool member) {
+    const auto found = places_.find(user);
+    if ((found != places_.end()) == member) return false;
+    if (member) {
+      if (left_ == 1 && text().empty()) *this = MemberList("");  // what is left is an empty name
+      add(user, user);
+    } else {
+      for (const std::size_t at : found->second) elements_[at].reset();
+      left_ -= found->second.size();
+      places_.erase(found);
+    }
+    return true;
+  }
+  [[nodiscard]] std::string text() const {
+    std::string out;
+    bool first = true;
+    for (const auto& element : elements_) {
+      if (!element) continue;
+      if (!std::exchange(first, false)) out += ',';
+      out += *element;
+    }
+    return out;
+  }
 
-std::string without(std::string_view list, std::string_view user) {
-  std::string out;
-  bool first = true;
-  each_member(list, [&](std::string_view member, std::size_t begin, std::size_t end) {
-    if (member == user) return;
-    if (!first) out += ',';
-    out += list.substr(begin, end - begin);
-    first = false;
-  });
-  return out;
-}
+ private:
+  void add(const std::string& name, std::string element) {
+    places_[name].push_back(elements_.size());
+    elements_.emplace_back(std::move(element));
+    ++left_;
+  }
+
+  std::vector<std::optional<std::string>> elements_;  // as written; nullopt: removed
+  std::unordered_map<std::string, std::vector<std::size_t>> places_;
+  std::size_t left_ = 0;
+};
 
 // One of the two files as lines, of which only member lists can be replaced.
 class Lines {
@@ -74,14 +104,11 @@ class Lines {
     return split(lines_[at], ':')[number];
   }
 
-  [[nodiscard]] std::string_view members(std::size_t at) const {
-    const auto changed = changed_.find(at);
-    return changed != changed_.end() ? std::string_view(changed->second) : field(at, kFields - 1);
-  }
+  [[nodiscard]] std::string_view members(std::size_t at) const { return field(at, kFields - 1); }
   // Makes the list hold `user` or not; false when it did already.
-  bool set(std::size_t at, std::string_view user, bool member) {
-    if (lists(members(at), user) == member) return false;
-    changed_[at] = member ? with(members(at), user) : without(members(at), user);
+  bool set(std::size_t at, const std::string& user, bool member) {
+    if (!edited_.try_emplace(at, members(at)).first->second.set(user, member)) return false;
+    changed_ = true;
     return true;
   }
 
@@ -92,17 +119,17 @@ class Lines {
       if (!entry.malformed) visit(name, entry.line);
   }
 
-  [[nodiscard]] bool changed() const { return !changed_.empty(); }
+  [[nodiscard]] bool changed() const { return changed_; }
   [[nodiscard]] std::string text() const {
     std::string out;
     for (std::size_t i = 0; i < lines_.size(); ++i) {
       if (i != 0) out += '\n';
-      const auto changed = changed_.find(i);
-      if (changed == changed_.end()) {
+      const auto edited = edited_.find(i);
+      if (edited == edited_.end()) {
         out += lines_[i];
       } else {
         out += lines_[i].substr(0, lines_[i].rfind(':') + 1);
-        out += changed->second;
+        out += edited->second.text();
       }
     }
     return out;
@@ -133,7 +160,8 @@ class Lines {
 
   std::vector<std::string_view> lines_;
   std::unordered_map<std::string_view, Entry> first_;
-  std::unordered_map<std::size_t, std::string> changed_;
+  std::unordered_map<std::size_t, MemberList> edited_;
+  bool changed_ = false;
 };
 
 EditResult apply(const MembershipEdit& edit, Lines& group, Lines& gshadow) {

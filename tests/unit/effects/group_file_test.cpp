@@ -164,3 +164,29 @@ TEST_CASE("for any files, taking away what was added gives the same bytes", "[ef
   });
   CHECK(held);
 }
+
+TEST_CASE("edits in one pass come to what they do one after the other", "[effects][groups]") {
+  const bool held = rc::check([] {
+    const std::string list = *rc::gen::element<std::string>("", "a", "a,", ",a", "a,,b", " a,b", "a,a", "b,a,c");
+    const auto wishes = *rc::gen::container<std::vector<std::pair<std::string, bool>>>(
+        rc::gen::pair(rc::gen::element<std::string>("a", "b", "c"), rc::gen::arbitrary<bool>()));
+    const std::string file = "g:x:5:" + list + "\nh:x:6:a\n";
+    const std::string shadow = "g:!::" + list + "\n";
+    std::vector<MembershipEdit> edits;
+    std::vector<EditResult> results;
+    std::string group = file;
+    std::string gshadow = shadow;
+    for (const auto& [user, member] : wishes) {
+      edits.push_back({"g", 5, user, member});
+      const auto one = edit_groups(group, gshadow, {edits.back()}).value();
+      group = one.group_text;
+      gshadow = one.gshadow_text;
+      results.push_back(one.results[0]);
+    }
+    const auto all = edit_groups(file, shadow, edits).value();
+    RC_ASSERT(all.results == results);
+    RC_ASSERT(all.group_text == group);
+    RC_ASSERT(all.gshadow_text == gshadow);
+  });
+  CHECK(held);
+}
