@@ -87,6 +87,8 @@ done
 install -d -m 700 /root/.ssh
 install -m 600 /root/login.pub /root/.ssh/authorized_keys
 for u in carol dave; do runuser -u "$u" -- ssh-keygen -q -t ed25519 -N '' -C "$u" -f "/home/$u/.ssh/id_ed25519"; done
+# Refusals are what is tested, many in a row and all from one address: an sshd that counts them (9.8 and later) would shut out.
+if sshd -T 2>/dev/null | grep -qi '^persourcepenalties'; then echo 'PerSourcePenalties no' >/etc/ssh/sshd_config.d/tests.conf; fi
 echo 'bob ALL=(root) NOPASSWD: /usr/bin/id' >/etc/sudoers.d/bob
 chmod 440 /etc/sudoers.d/bob
 END
