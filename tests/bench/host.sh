@@ -8,6 +8,7 @@ source "$(dirname "$0")/../host/lib.sh"
 ends=${1:-20} grants=${2:-10000} idle=${3:-60}
 fill=$top/build/bench/tests/bench/bench_fill
 up bench
+quietly lab apt "$host" install -y --no-install-recommends perl pamtester || stop_here "perl and pamtester"
 
 table() { printf '%-52s %s\n' "$1" "$2"; }
 # Middle and 99th of a hundred of the numbers on standard input.
