@@ -43,6 +43,7 @@ jit::GrantRecord grant(unsigned number, const Wish& wish, const jit::Instant& no
   record.created = record.activated = now.wall_ms / 1000;
   record.expires = record.created + 86400;
   record.effects = wish.effects;
+  record.facts_groups = {"users"};  // what made them eligible
   record.state = jit::GrantState::active;
   record.why = "active";
   record.not_after = record.activated + wish.seconds;

@@ -2,7 +2,7 @@
 # Figures of a whole host, on a booted one: how long a right outlives its end, what drop-ins cost sudo, how long jitd takes
 # to start with many grants, what it weighs, and how often it wakes when nothing happens. Prints tables; asserts nothing.
 #
-#   tests/bench/host.sh [ENDS] [GRANTS] [IDLE_SECONDS]       default 20 10000 60
+#   tests/bench/host.sh [ENDS] [GRANTS] [IDLE_SECONDS]       default 20 10000 60; 0 leaves a part out
 # shellcheck source=tests/host/lib.sh
 source "$(dirname "$0")/../host/lib.sh"
 ends=${1:-20} grants=${2:-10000} idle=${3:-60}
@@ -35,6 +35,7 @@ $sudo = $rc == 0 ? 'allowed' : sprintf('%.1f', (time - $not_after) * 1000);
 printf "%.1f %.1f %s\n", ($group - $not_after) * 1000, ($dropin - $not_after) * 1000, $sudo;
 END
 }
+if [[ $ends -gt 0 ]]; then
 watcher | put /root/watch.pl
 lags=$(mktemp)
 for _ in $(seq "$ends"); do
@@ -60,35 +61,66 @@ for n in 0 100 1000; do
   table "runuser + sudo -n -l with $n drop-ins" "$(sudo_start)"
 done
 root sh -c 'rm -f /run/jit/sudoers.d/*'
+fi
 
 # --- many grants ---------------------------------------------------------------------------------------------------------
 
 # Accounts bench0 ... and grants of theirs as activations would have left them: members of db, and for role runner a drop-in.
 members() { root sh -c "sed -i 's/^\(db:[^:]*:[0-9]*:\).*/\1/' /etc/group /etc/gshadow; perl -pi -e 's/\$/join(\",\", map { \"bench\$_\" } 0 .. $1 - 1)/e if /^db:/' /etc/group"; }
-fill() {   # GRANTS SECONDS ROLE
-  local gid effects
-  gid=$(root sh -c "grep '^db:' /etc/group | cut -d: -f3")
-  effects="group db gid $gid"$'\n'
-  [[ $3 == quick ]] || effects+="sudo as root uid 0: /usr/bin/id"$'\n'
+fill() {   # GRANTS SECONDS ROLE: the effects must be what the host makes of the role, byte for byte, or the grants end
+  local effects
+  effects="group db gid $(root sh -c "grep '^db:' /etc/group | cut -d: -f3")"$'\n'
+  case $3 in
+  quick) effects+="opens login"$'\n' ;;
+  runner) effects+="opens sudo"$'\n'"sudo as root uid 0: /usr/bin/id"$'\n' ;;
+  esac
   members "$1"
   quietly root /root/bench_fill "$1" "$2" "$3" "$effects" || stop_here "bench_fill"
 }
-rss() { root sh -c "awk '/VmRSS/ { print \$2 / 1024 }' /proc/\$(systemctl show -p MainPID --value jitd.service)/status"; }
-active() { root jitctl --json list --all 2>/dev/null | grep -c '"state": *"active"'; }
-# Starts jitd; prints the ms until READY, and until the first check that a grant answers.
-start_time() {
-  root perl -e 'use Time::HiRes qw(time usleep); my $t = time; system("systemctl", "start", "jitd.service"); my $ready = time;
-    my $user = $ARGV[0]; if ($user ne "-") { usleep(2000) until system("pamtester sudo $user acct_mgmt >/dev/null 2>&1") == 0 || time > $t + 60; }
-    printf "READY after %.0f ms, the first grant answered for after %.0f ms", ($ready - $t) * 1000, (time - $t) * 1000' "$1"
-}
-if [[ -x $fill ]]; then
+rss() { root sh -c "awk '/VmRSS/ { printf \"%.1f\", \$2 / 1024 }' /proc/\$(systemctl show -p MainPID --value jitd.service)/status"; }
+if [[ $grants -eq 0 ]]; then
+  table "many grants" "not asked for"
+elif [[ -x $fill ]]; then
   lab push "$host" "$fill" /root/bench_fill
-  root sh -c "perl -e 'printf qq(bench%d:x:%d:100::/nonexistent:/bin/sh\n), \$_, 20000 + \$_ for 0 .. $grants - 1' >>/etc/passwd"
+  # start.pl N [SERVICE]: starts jitd; the ms until READY, until a check is allowed by one of its N grants, until all are in force.
+  put /root/start.pl <<'END'
+use strict; use Time::HiRes qw(time usleep);
+my ($n, $service) = @ARGV; my $t = time;
+system('systemctl', 'start', 'jitd.service');
+my $ready = time; my ($first, $all) = $service ? () : ($ready);
+while ($n && !(defined $first && defined $all)) {
+  if (time > $t + 60) { print 'not all in force after 60 s: ', `journalctl -q -u jitd -n 1 -o cat`; exit 1 }
+  if (!defined $first && system("pamtester $service bench0 acct_mgmt >/dev/null 2>&1") == 0) { $first = time }
+  if (!defined $all && `systemctl show -p StatusText jitd.service` =~ /=$n active/) { $all = time }
+  usleep(2000);
+}
+printf 'READY %.0f ms', ($ready - $t) * 1000;
+printf '   a check allowed %.0f ms', ($first - $t) * 1000 if $service;
+printf '   all in force %.0f ms', ($all - $t) * 1000 if $n;
+END
+  # all.pl END_SECONDS: the ms after that until nothing of theirs is left.
+  put /root/all.pl <<'END'
+use strict; use Time::HiRes qw(time usleep);
+my $end = $ARGV[0]; my $most = my $members = 0; my ($group, $dropins);
+while (!defined $group || !defined $dropins) {
+  my $now = time;
+  if ($now > $end + 20) { print 'still there 20 s after the end'; exit 1 }
+  my @files = glob '/run/jit/sudoers.d/jit-*'; $most = @files if @files > $most;
+  open my $f, '<', '/etc/group'; my ($line) = grep { /^db:/ } <$f>;
+  my $n = () = $line =~ /bench/g; $members = $n if $n > $members;
+  $dropins //= $now if $now > $end && !@files; $group //= $now if $now > $end && !$n;
+  usleep(2000);
+}
+printf 'the last of %d members after %.0f ms, of %d drop-ins after %.0f ms', $members, ($group - $end) * 1000, $most, ($dropins - $end) * 1000;
+END
+  root sh -c "perl -e 'printf qq(bench%d:x:%d:100::/nonexistent:/bin/sh\n), \$_, 20000 + \$_ for 0 .. $grants - 1' >>/etc/passwd
+    perl -e 'printf qq(bench%d:*:19000:0:99999:7:::\n), \$_ for 0 .. $grants - 1' >>/etc/shadow"
   set_policy "$(policy | sed '/roles.quick/,/eligible/s/^eligible.*/eligible = ["alice", "@users"]/')
 
 [roles.runner]
 eligible = [\"@users\"]
 groups = [\"db\"]
+opens = [\"sudo\"]
 dangerous = true
 [[roles.runner.sudo]]
 as = \"root\"
@@ -97,31 +129,20 @@ commands = [\"/usr/bin/id\"]
 then = \"approve\""
   for n in 0 100 1000 "$grants"; do
     root systemctl stop jitd.service
-    if [[ $n -eq 0 ]]; then root /root/bench_fill 0; who=-; else fill "$n" 3600 quick; who=bench$((n - 1)); fi
-    table "systemctl start with $n grants" "$(start_time $who)"
+    if [[ $n -eq 0 ]]; then root /root/bench_fill 0; else fill "$n" 3600 quick; fi
+    table "systemctl start with $n grants" "$(root perl /root/start.pl "$n" "${n/#[1-9]*/sshd}")"
     table "  resident memory" "$(rss) MiB"
-    root jitctl status | head -3 | sed 's/^/    /'
   done
-  root systemctl stop jitd.service
-  fill 1000 30 runner
-  from=$(date +%s%N)
-  root systemctl start jitd.service
-  table "start with 1000 grants that have drop-ins" "READY after $((($(date +%s%N) - from) / 1000000)) ms"
-  # All of them end in the same second.
-  put /root/all.pl <<'END'
-use strict; use Time::HiRes qw(time usleep);
-my ($group, $dropins); my $end = $ARGV[0]; my $most = 0;
-while (!defined $group || !defined $dropins) {
-  my $now = time;
-  die "still there 20 s after the end\n" if $now > $end + 20;
-  my @files = glob '/run/jit/sudoers.d/jit-*'; $most = @files if @files > $most;
-  open my $f, '<', '/etc/group'; my ($line) = grep { /^db:/ } <$f>;
-  $dropins //= $now if $now > $end && !@files; $group //= $now if $now > $end && $line !~ /bench/;
-  usleep(2000);
-}
-printf "%.0f ms until the last member, %.0f ms until the last of %d drop-ins", ($group - $end) * 1000, ($dropins - $end) * 1000, $most;
-END
-  table "1000 grants that end in one second: all gone after" "$(root perl /root/all.pl $((from / 1000000000 + 30)))"
+  # All end in the same second, first without drop-ins, then with one each.
+  for role in quick runner; do
+    root systemctl stop jitd.service
+    seconds=20
+    [[ $role == quick ]] || seconds=90
+    fill 1000 $seconds $role
+    table "systemctl start with 1000 grants of role $role" "$(root perl /root/start.pl 1000)"
+    end=$(root sh -c "cut -d' ' -f4 /var/lib/jit/ends | head -1")
+    table "  all of them end in one second" "$(root perl /root/all.pl "$end")"
+  done
   root systemctl stop jitd.service
   root /root/bench_fill 0
 else
