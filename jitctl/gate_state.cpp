@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cctype>
 #include <cerrno>
 
 #include "jitd/gates/pam_files.hpp"
@@ -70,9 +70,12 @@ void forget(const Context& context, const std::string& service) {
 }
 
 std::string fallback_timer(const std::string& service, std::string_view number) {
-  std::string name = service;
-  std::replace_if(
-      name.begin(), name.end(), [](char byte) { return byte == '+' || byte == '@'; }, '_');
+  // Two services never share a name, and none of it means something in a pattern of systemctl's.
+  std::string name;
+  for (const char byte : service) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(byte)) != 0 || byte == '-' || byte == '.';
+    name += plain ? std::string(1, byte) : fmt::format("_{:02x}", static_cast<unsigned char>(byte));
+  }
   return fmt::format("jit-gate-confirm-{}:{}.timer", name, number);
 }
 

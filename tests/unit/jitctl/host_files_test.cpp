@@ -1,4 +1,6 @@
 // What jitctl reads and writes of a host's files: trust, first policy, jitd.toml, exempt accounts, gate state.
+#include <set>
+
 #include "jitctl/exempt.hpp"
 #include "jitctl/first_policy.hpp"
 #include "jitctl/gate.hpp"
@@ -13,6 +15,13 @@ using namespace jit;
 using namespace jit::ctl;
 using wire::Tag;
 using wire::Verb;
+
+TEST_CASE("the timers that take a gate back are of one service alone", "[jitctl]") {
+  CHECK(fallback_timer("su-l", "12") == "jit-gate-confirm-su-l:12.timer");
+  const std::set<std::string> names{fallback_timer("a_b", "*"), fallback_timer("a+b", "*"),
+                                    fallback_timer("a@b", "*"), fallback_timer("a_2bb", "*")};
+  CHECK(names.size() == 4);
+}
 
 TEST_CASE("trust files are edited by the line, comments stay", "[jitctl]") {
   const auto a = *SigningKey::generate();
