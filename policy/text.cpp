@@ -88,17 +88,6 @@ constexpr std::array<std::uint8_t, 256> base64_values() {
   return values;
 }
 
-// CRC-32C, polynomial 0x1EDC6F41 reflected (RFC 3720 appendix B.4), by table.
-constexpr std::array<std::uint32_t, 256> crc32c_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78U : 0U);
-    table[i] = crc;
-  }
-  return table;
-}
-
 }  // namespace
 
 bool valid_utf8(std::string_view text) {
@@ -308,13 +297,6 @@ std::string joined(const std::vector<std::string>& parts, std::string_view last)
     out += parts[i];
   }
   return out;
-}
-
-std::uint32_t crc32c(std::string_view bytes) {
-  static constexpr auto kTable = crc32c_table();
-  std::uint32_t crc = 0xffffffffU;
-  for (const char c : bytes) crc = (crc >> 8) ^ kTable[(crc ^ static_cast<std::uint8_t>(c)) & 0xffU];
-  return crc ^ 0xffffffffU;
 }
 
 }  // namespace jit

@@ -53,7 +53,4 @@ namespace jit {
 // "a", "a and b", "a, b and c".
 [[nodiscard]] std::string joined(const std::vector<std::string>& parts, std::string_view last = " and ");
 
-// CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `bytes`: torn records in `held` and `ends`.
-[[nodiscard]] std::uint32_t crc32c(std::string_view bytes);
-
 }  // namespace jit

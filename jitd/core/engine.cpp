@@ -86,13 +86,6 @@ void EngineImpl::journal(int priority, const std::string& message, const Life* l
   ports_.journal(std::move(line));
 }
 
-std::string EngineImpl::names_of(const std::vector<PersonRef>& persons) {
-  std::vector<std::string> names;
-  names.reserve(persons.size());
-  for (const PersonRef& person : persons) names.push_back(shown(person.name, 256));
-  return joined(names);
-}
-
 Outcome EngineImpl::outcome_of(const Life& life) const {
   return {life.record.id, life.record.state, life.record.why};
 }
@@ -282,8 +275,8 @@ void EngineImpl::decide_again() {
 
 void EngineImpl::accounts_changed() {
   const Turn turn(*this);
-  // One round of questions at a time, however often the files change: our own edits change them too.
-  if (accounts_asked_ > 0) {
+  // One round of questions at a time, however often the file changes.
+  if (accounts_asked_ > 0 || !accounts_to_ask_.empty()) {
     accounts_again_ = true;
     return;
   }
@@ -291,14 +284,30 @@ void EngineImpl::accounts_changed() {
   std::set<std::string> users;
   for (const LifePtr& life : lives_where([](const Life& one) { return one.in_force(); }))
     users.insert(life->record.user);
-  accounts_asked_ = users.size();
-  for (const std::string& user : users) {
+  accounts_to_ask_.assign(users.begin(), users.end());
+  ask_accounts();
+  groups_changed();
+}
+
+// A few at a time: the helper takes only so many questions, and others have some too.
+void EngineImpl::ask_accounts() {
+  if (std::exchange(asking_accounts_, true)) return;
+  while (accounts_asked_ < kAccountsAtOnce && !accounts_to_ask_.empty()) {
+    const std::string user = std::move(accounts_to_ask_.front());
+    accounts_to_ask_.pop_front();
+    ++accounts_asked_;
     ports_.questions.account(user, later<Account>([this, user](const Result<Account>& account) {
+                               --accounts_asked_;
                                account_is(user, account);
-                               if (--accounts_asked_ == 0 && std::exchange(accounts_again_, false))
-                                 accounts_changed();
+                               ask_accounts();
                              }));
   }
+  asking_accounts_ = false;
+  if (accounts_asked_ == 0 && std::exchange(accounts_again_, false)) accounts_changed();
+}
+
+void EngineImpl::groups_changed() {
+  const Turn turn(*this);
   decide_again();  // a group may have another gid, a command another owner
   save_or_queue();
 }

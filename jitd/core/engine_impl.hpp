@@ -37,6 +37,7 @@ class EngineImpl final : public Engine {
   void roles(const Caller& caller, Reply<std::vector<RoleView>> reply) override;
   void list(const Caller& caller, bool all, bool ended, Reply<std::vector<GrantView>> reply) override;
   void pending(const Caller& caller, Reply<std::vector<GrantView>> reply) override;
+  void barred(const Caller& caller, Reply<std::string> reply) override;
   void show(const Caller& caller, const std::string& id_prefix, Reply<GrantView> reply) override;
   void document(const Caller& caller, const std::string& id_prefix, Reply<std::string> reply) override;
   void lift(const Caller& caller, const std::string& user, Reply<Outcome> reply) override;
@@ -46,6 +47,7 @@ class EngineImpl final : public Engine {
   std::optional<Instant> next_due() const override;
   void reload(std::shared_ptr<const HostView> host) override;
   void accounts_changed() override;
+  void groups_changed() override;
   void reconcile() override;
   void checked(const std::vector<CheckReport>& batch) override;
   Health health() const override;
@@ -92,7 +94,6 @@ class EngineImpl final : public Engine {
   void changed() { wake_ = true; }
   void journal(int priority, const std::string& message, const Life* life, const std::string& event,
                const Fields& more = {});
-  [[nodiscard]] static std::string names_of(const std::vector<PersonRef>& persons);  // "carol and dave"
   [[nodiscard]] Outcome outcome_of(const Life& life) const;
   [[nodiscard]] std::vector<LifePtr> lives_where(bool (*wanted)(const Life&)) const;
   // in_force: what stands on the board. given: with those whose records are durable and that are being given or
@@ -100,6 +101,7 @@ class EngineImpl final : public Engine {
   // nothing before that, and what a start could not take of it is taken by the next reconcile.
   enum class Which : std::uint8_t { in_force, given };
   [[nodiscard]] std::vector<Entitlement> entitlements(Which which) const;
+  void ask_accounts();
   void account_is(const std::string& user, const Result<Account>& account);
   void decide_again();  // every life, after policy, people, trust or locks changed
 
@@ -204,7 +206,7 @@ class EngineImpl final : public Engine {
   void end(const LifePtr& life, const std::string& word, const std::string& why, Fields more = {});
   void end_due(Instant at);
   void publish();
-  void report(const std::vector<std::string>& failures);
+  void report(const Taken& taken);
 
   // saving.cpp
   void note(const std::string& event, Fields fields);
@@ -276,7 +278,9 @@ class EngineImpl final : public Engine {
   std::uint64_t forget_boot_ms_ = 0;
   std::int64_t saved_mark_ms_ = 0;
   std::int64_t ticked_sure_ms_ = 0;
-  std::size_t accounts_asked_ = 0;  // questions of accounts_changed() under way
+  std::deque<std::string> accounts_to_ask_;  // users of accounts_changed()
+  std::size_t accounts_asked_ = 0;           // questions of it under way
+  bool asking_accounts_ = false;
   bool accounts_again_ = false;
   std::uint64_t accounts_retry_boot_ms_ = 0;  // 0: all of them were answered
   std::set<std::string> refused_before_;  // documents and why, so that a copy handed in again is not chained again

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
 
+#include "jitd/wire/codec.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -28,6 +30,10 @@ bool is_free(std::string_view bytes) {
   return bytes == blank() || bytes == zeros;
 }
 
+std::uint32_t checksum(std::string_view text) {
+  return wire::crc32c(std::as_bytes(std::span(text)));
+}
+
 template <std::size_t N>
 Result<std::string> seal(const std::array<std::string, N>& words) {
   std::string text(kVersion);
@@ -35,7 +41,7 @@ Result<std::string> seal(const std::array<std::string, N>& words) {
     if (word.empty()) return fail(Errc::invalid, "a record with an empty field");
     text += ' ' + word;
   }
-  text += ' ' + std::to_string(crc32c(text));
+  text += ' ' + std::to_string(checksum(text));
   if (text.size() >= kRecordSize)
     return fail(Errc::refused, "the names of user and group are too long together for a record of 1 KiB");
   text.append(kRecordSize - 1 - text.size(), ' ');
@@ -64,7 +70,7 @@ Result<Opened<N>> unseal(std::string_view bytes) {
     if (!word || word->empty()) return torn();
     opened.words[i] = std::move(*word);
   }
-  opened.intact = *crc == crc32c(text.substr(0, text.size() - fields.back().size() - 1));
+  opened.intact = *crc == checksum(text.substr(0, text.size() - fields.back().size() - 1));
   return opened;
 }
 

@@ -44,13 +44,6 @@ std::string rule_text(const Role& role, std::size_t index) {
   return "rule " + std::to_string(index + 1) + (name.empty() ? "" : " (" + name + ")");
 }
 
-std::string names_of(const std::vector<PersonRef>& persons) {
-  std::vector<std::string> names;
-  names.reserve(persons.size());
-  for (const PersonRef& person : persons) names.push_back(shown(person.name, 256));
-  return joined(names);
-}
-
 Decision denied(std::string why) {
   Decision decision;
   decision.reasons.push_back(std::move(why));

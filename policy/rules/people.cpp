@@ -117,6 +117,13 @@ bool same_person(const Policy& policy, const PersonRef& a, const PersonRef& b) {
   return a == b || today(policy, a) == today(policy, b);
 }
 
+std::string names_of(const std::vector<PersonRef>& persons) {
+  std::vector<std::string> names;
+  names.reserve(persons.size());
+  for (const PersonRef& person : persons) names.push_back(shown(person.name, 256));
+  return joined(names);
+}
+
 std::set<PersonRef> persons_of_set(const Policy& policy, const std::string& set) {
   std::set<PersonRef> result;
   const auto it = policy.approvers.find(set);

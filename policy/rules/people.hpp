@@ -52,6 +52,9 @@ struct TimeRange {
 // yesterday's.
 [[nodiscard]] bool same_person(const Policy& policy, const PersonRef& a, const PersonRef& b);
 
+// "carol", "carol and dave": for people.
+[[nodiscard]] std::string names_of(const std::vector<PersonRef>& persons);
+
 // The persons of an approver set; nobody for a set that there is not.
 [[nodiscard]] std::set<PersonRef> persons_of_set(const Policy& policy, const std::string& set);
 // The persons who may approve a role: everyone in a `by` of its rules.

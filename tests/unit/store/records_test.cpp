@@ -1,5 +1,8 @@
 #include "jitd/store/records.hpp"
 
+#include <span>
+
+#include "jitd/wire/codec.hpp"
 #include "policy/text.hpp"
 #include "tests/unit/catch.hpp"
 #include "tests/unit/sys/support.hpp"
@@ -29,8 +32,9 @@ HeldFile open_held(const TempDir& dir, Files& files = system_files()) {
 TEST_CASE("a record is one line of 1 KiB that a person can read", "[store][records]") {
   const auto text = encode(held()).value();
   CHECK(text.size() == kRecordSize);
+  constexpr std::string_view kRecord = "1 0123456789abcdef postgres 115 alice 1001 +";
   CHECK(text.starts_with("1 0123456789abcdef postgres 115 alice 1001 + " +
-                         std::to_string(crc32c("1 0123456789abcdef postgres 115 alice 1001 +")) + " "));
+                         std::to_string(wire::crc32c(std::as_bytes(std::span(kRecord)))) + " "));
   CHECK(text.find('\n') == kRecordSize - 1);
   CHECK(decode_held(text).value() == held());
 
