@@ -32,6 +32,13 @@ struct EndOrder {
   std::string reason;  // one word for `ends`: expired, released, revoked, locked, policy, user, clock, root, removed
 };
 
+// What is to be said of a taking away. It goes on whatever fails.
+struct Taken {
+  std::vector<std::string> notes;     // done, and worth a line: a holder of the lock killed, a group that was gone
+  std::vector<std::string> failures;  // still there, or perhaps: the next reconcile tries again
+  [[nodiscard]] bool empty() const { return notes.empty() && failures.empty(); }
+};
+
 class Effector {
  public:
   virtual ~Effector() = default;
@@ -46,9 +53,9 @@ class Effector {
   [[nodiscard]] Result<void> give(const Entitlement& entitlement) { return give_all({entitlement}); }
   // Takes away, as one batch: board words, `ends`, drop-ins, one rewrite of /etc/group, `held`. Never delayed by a
   // failing write; what failed comes back as text and is tried again by reconcile.
-  [[nodiscard]] virtual std::vector<std::string> take(const std::vector<EndOrder>& orders) = 0;
+  [[nodiscard]] virtual Taken take(const std::vector<EndOrder>& orders) = 0;
   // Level-triggered: makes the host hold exactly `wanted` out of all that is ours (held, drop-ins with our prefix).
-  [[nodiscard]] virtual std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) = 0;
+  [[nodiscard]] virtual Taken reconcile(const std::vector<Entitlement>& wanted) = 0;
   // Publishes the board for `wanted` and arms the dead-man timer for the next end.
   [[nodiscard]] virtual Result<void> publish(const std::vector<Entitlement>& wanted) = 0;
   // What `ends` says on disk, active and ended records alike; a torn one reads as ended. Recovery revives none

@@ -77,15 +77,16 @@ void EngineImpl::end_due(Instant at) {
   end(std::move(endings));
 }
 
-void EngineImpl::report(const std::vector<std::string>& failures) {
-  if (failures.empty()) return;
-  for (const std::string& failure : failures) journal(3, failure, nullptr, "effect");
+void EngineImpl::report(const Taken& taken) {
+  for (const std::string& note : taken.notes) journal(4, note, nullptr, "effect");
+  if (taken.failures.empty()) return;
+  for (const std::string& failure : taken.failures) journal(3, failure, nullptr, "effect");
   reconcile_boot_ms_ = now().boot_ms + kReconcileRetryMs;
 }
 
 void EngineImpl::publish() {
   if (Result<void> done = ports_.effector.publish(entitlements(Which::in_force)); !done) {
-    report({"the board could not be written: " + done.error().message});
+    report({{}, {"the board could not be written: " + done.error().message}});
   }
 }
 

@@ -98,6 +98,8 @@ class Engine {
   virtual void roles(const Caller& caller, Reply<std::vector<RoleView>> reply) = 0;
   virtual void list(const Caller& caller, bool all, bool ended, Reply<std::vector<GrantView>> reply) = 0;
   virtual void pending(const Caller& caller, Reply<std::vector<GrantView>> reply) = 0;
+  // What bars the caller from every role now: "locked by carol: ..."; empty when nothing does.
+  virtual void barred(const Caller& caller, Reply<std::string> reply) = 0;
   virtual void show(const Caller& caller, const std::string& id_prefix, Reply<GrantView> reply) = 0;
   virtual void document(const Caller& caller, const std::string& id_prefix, Reply<std::string> reply) = 0;
   // Root (the dispatcher has checked).
@@ -110,7 +112,8 @@ class Engine {
   [[nodiscard]] virtual std::optional<Instant> next_due() const = 0;  // earliest deadline on either clock
   virtual void reload(
       std::shared_ptr<const HostView> host) = 0;  // policy, people, trust or config changed: decide again
-  virtual void accounts_changed() = 0;            // /etc/passwd or /etc/group: names and uids still match?
+  virtual void accounts_changed() = 0;            // /etc/passwd: do names and uids still match?
+  virtual void groups_changed() = 0;              // /etc/group, by ourselves too: would roles still give the same?
   virtual void reconcile() = 0;
 
   // Checks answered on their thread, reported in batches for the audit (P9): counts of equal ones.

@@ -34,9 +34,9 @@ template <class T>
 void collect(std::vector<std::string>& failures, const Result<T>& result) {
   if (!result) failures.push_back(result.error().message);
 }
-void collect(std::vector<std::string>& failures, const Taken& taken) {
-  failures.insert(failures.end(), taken.notes.begin(), taken.notes.end());
-  failures.insert(failures.end(), taken.failures.begin(), taken.failures.end());
+void collect(Taken& all, const Taken& taken) {
+  all.notes.insert(all.notes.end(), taken.notes.begin(), taken.notes.end());
+  all.failures.insert(all.failures.end(), taken.failures.begin(), taken.failures.end());
 }
 
 }  // namespace
@@ -188,9 +188,9 @@ void HostEffector::mark_ends(const std::vector<EndOrder>& orders, std::vector<st
 
 // The order: what can be done without a disk first. The pwrites to `ends` survive our own death at once and a power
 // cut from the fsync on; a power cut takes drop-ins and board along anyway.
-std::vector<std::string> HostEffector::take(const std::vector<EndOrder>& orders) {
-  std::vector<std::string> failures;
-  if (orders.empty()) return failures;
+Taken HostEffector::take(const std::vector<EndOrder>& orders) {
+  Taken taken;
+  if (orders.empty()) return taken;
   std::unordered_set<std::string> ending;
   const std::uint64_t now = ports_.clock.now().boot_ms;
   for (const EndOrder& order : orders) {
@@ -198,14 +198,14 @@ std::vector<std::string> HostEffector::take(const std::vector<EndOrder>& orders)
     prepared_.erase(order.grant);
     if (!order.effects.sudo.empty()) sudo_ends_[order.uid] = std::max(sudo_ends_[order.uid], now);
   }
-  const auto lock = lock_for_taking(failures);
+  const auto lock = lock_for_taking(taken.failures);
   const auto over = [&](std::string_view id) { return ending.contains(std::string(id)); };
-  collect(failures, mark_ended(ports_.files, paths_.board, now, over));
-  mark_ends(orders, failures);
-  for (const EndOrder& order : orders) collect(failures, dropins_.remove(order.grant));
-  collect(failures, ends_.sync());
-  collect(failures, ledger_.take([&](const HeldRecord& record) { return ending.contains(record.grant); }));
-  return failures;
+  collect(taken.failures, mark_ended(ports_.files, paths_.board, now, over));
+  mark_ends(orders, taken.failures);
+  for (const EndOrder& order : orders) collect(taken.failures, dropins_.remove(order.grant));
+  collect(taken.failures, ends_.sync());
+  collect(taken, ledger_.take([&](const HeldRecord& record) { return ending.contains(record.grant); }));
+  return taken;
 }
 
 // Thousands take longer than the second after which `--expire` takes us for dead: it gets its turn in between.
@@ -224,9 +224,9 @@ void HostEffector::put_dropins(const std::vector<const Entitlement*>& entitlemen
   }
 }
 
-std::vector<std::string> HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
-  std::vector<std::string> failures;
-  auto lock = lock_for_taking(failures);
+Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
+  Taken taken;
+  auto lock = lock_for_taking(taken.failures);
   dropins_.sweep();
 
   // What `ends` says is over stays over; what it does not know gets its record before its effects.
@@ -240,7 +240,7 @@ std::vector<std::string> HostEffector::reconcile(const std::vector<Entitlement>&
       const auto record = known.find(entitlement.grant);
       if (record == known.end() || *record->second->record != active_record(entitlement)) {
         if (auto recorded = record_ends({&entitlement}, *slots); !recorded) {
-          failures.push_back("grant " + entitlement.grant + ": " + recorded.error().message);
+          taken.failures.push_back("grant " + entitlement.grant + ": " + recorded.error().message);
           continue;
         }
       }
@@ -248,17 +248,17 @@ std::vector<std::string> HostEffector::reconcile(const std::vector<Entitlement>&
       keeping_list.push_back(&entitlement);
     }
   } else {
-    failures.push_back("no end can be recorded: " + slots.error().message);
+    taken.failures.push_back("no end can be recorded: " + slots.error().message);
   }
 
   const auto present = dropins_.present();
-  collect(failures, present);
+  collect(taken.failures, present);
   for (const std::string& id : present.value_or(std::vector<std::string>{})) {
     const auto entitlement = keeping.find(id);
     if (entitlement == keeping.end() || entitlement->second->effects.sudo.empty())
-      collect(failures, dropins_.remove(id));
+      collect(taken.failures, dropins_.remove(id));
   }
-  collect(failures, ledger_.take([&](const HeldRecord& record) {
+  collect(taken, ledger_.take([&](const HeldRecord& record) {
     const auto entitlement = keeping.find(record.grant);
     if (entitlement == keeping.end() || entitlement->second->user != record.user) return true;
     const auto& groups = entitlement->second->effects.groups;
@@ -268,10 +268,10 @@ std::vector<std::string> HostEffector::reconcile(const std::vector<Entitlement>&
   }));
 
   auto noted = ledger_.note(keeping_list);
-  collect(failures, noted);
-  if (noted) collect(failures, ledger_.give(keeping_list));
-  put_dropins(keeping_list, std::move(lock), failures);
-  return failures;
+  collect(taken.failures, noted);
+  if (noted) collect(taken.failures, ledger_.give(keeping_list));
+  put_dropins(keeping_list, std::move(lock), taken.failures);
+  return taken;
 }
 
 Result<void> HostEffector::publish(const std::vector<Entitlement>& wanted) {

@@ -46,9 +46,9 @@ class HostEffector final : public Effector {
   // Refuses a grant whose record is marked ended, whatever the caller believes.
   [[nodiscard]] Result<void> prepare_all(const std::vector<Entitlement>& entitlements) override;
   [[nodiscard]] Result<void> give_all(const std::vector<Entitlement>& entitlements) override;
-  [[nodiscard]] std::vector<std::string> take(const std::vector<EndOrder>& orders) override;
+  [[nodiscard]] Taken take(const std::vector<EndOrder>& orders) override;
   // Leaves the state of `ends` alone: what is not wanted now may be decided again.
-  [[nodiscard]] std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) override;
+  [[nodiscard]] Taken reconcile(const std::vector<Entitlement>& wanted) override;
   // A grant whose word on the old board is not live, or whose record is marked ended, does not live on the new one
   // either, unless it was prepared anew since.
   [[nodiscard]] Result<void> publish(const std::vector<Entitlement>& wanted) override;

@@ -14,11 +14,6 @@
 
 namespace jit {
 
-struct Taken {
-  std::vector<std::string> notes;     // done, and worth a line: a holder of the lock killed, a group that was gone
-  std::vector<std::string> failures;  // still there, or perhaps: the next take tries again
-};
-
 // Every call wants the effects lock held.
 class Ledger {
  public:

@@ -146,6 +146,18 @@ void EngineImpl::pending(const Caller& caller, Reply<std::vector<GrantView>> rep
   });
 }
 
+void EngineImpl::barred(const Caller& caller, Reply<std::string> reply) {
+  const Turn turn(*this);
+  viewer(caller, [this, reply](const Viewer& who) {
+    GrantRecord theirs;
+    theirs.user = who.user;
+    theirs.uid = who.uid;
+    std::string why;
+    if (!who.root) (void)locked_user(theirs, &why);
+    answer<std::string>(reply, std::move(why));
+  });
+}
+
 void EngineImpl::show(const Caller& caller, const std::string& id_prefix, Reply<GrantView> reply) {
   const Turn turn(*this);
   viewer(caller, [this, id_prefix, reply](const Viewer& who) {

@@ -13,15 +13,23 @@ constexpr std::uint32_t kChanges =
 
 }  // namespace
 
-ConfigWatch::ConfigWatch(Loop& loop, Config config, std::function<void()> reload, std::function<void()> accounts)
-    : loop_(loop), config_(std::move(config)), reload_(std::move(reload)), accounts_(std::move(accounts)) {
+ConfigWatch::ConfigWatch(Loop& loop, Config config, std::function<void()> reload, std::function<void()> accounts,
+                         std::function<void()> groups)
+    : loop_(loop),
+      config_(std::move(config)),
+      reload_(std::move(reload)),
+      accounts_(std::move(accounts)),
+      groups_(std::move(groups)) {
   reloading_ = loop_.timer(CLOCK_BOOTTIME, [this] { on_time(); });
   counting_ = loop_.timer(CLOCK_BOOTTIME, [this] { accounts_(); });
+  grouping_ = loop_.timer(CLOCK_BOOTTIME, [this] { groups_(); });
 }
 
 Result<std::unique_ptr<ConfigWatch>> ConfigWatch::start(Loop& loop, Config config, std::function<void()> reload,
-                                                        std::function<void()> accounts) {
-  std::unique_ptr<ConfigWatch> self(new ConfigWatch(loop, std::move(config), std::move(reload), std::move(accounts)));
+                                                        std::function<void()> accounts,
+                                                        std::function<void()> groups) {
+  std::unique_ptr<ConfigWatch> self(
+      new ConfigWatch(loop, std::move(config), std::move(reload), std::move(accounts), std::move(groups)));
   auto notify = Inotify::make(loop, [raw = self.get()](const Inotify::Event& event) { raw->on_event(event); });
   if (!notify) return tl::unexpected(notify.error());
   self->notify_ = std::make_unique<Inotify>(std::move(*notify));
@@ -41,10 +49,14 @@ void ConfigWatch::watch_all() {
 void ConfigWatch::on_event(const Inotify::Event& event) {
   const std::uint64_t now = Loop::now_usec(CLOCK_BOOTTIME);
   if (event.watch == etc_watch_ && !event.overflow()) {
-    if (event.name == "passwd" || event.name == "group") counting_.arm(now + config_.settle_usec);
+    if (event.name == "passwd") counting_.arm(now + config_.settle_usec);
+    if (event.name == "group") grouping_.arm(now + config_.settle_usec);
     if (event.name != config_.etc_jit.substr(config_.etc_jit.rfind('/') + 1)) return;
   }
-  if (event.overflow()) counting_.arm(now + config_.settle_usec);
+  if (event.overflow()) {
+    counting_.arm(now + config_.settle_usec);
+    grouping_.arm(now + config_.settle_usec);
+  }
   // Temporaries and our own reserve: nothing that is ever read.
   if (event.name.starts_with('.')) return;
   // A file that was only made is written yet; a directory has to be watched.

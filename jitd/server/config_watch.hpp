@@ -1,5 +1,6 @@
 // What the daemon's view of the host comes from: /etc/jit with policy.d and trust, /etc/passwd and /etc/group. Says
-// when to read again; a change counts when a file is closed after writing, renamed in or out, or removed.
+// when to read again, of the two files apart, since we write the latter ourselves; a change counts when a file is
+// closed after writing, renamed in or out, or removed.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +25,14 @@ class ConfigWatch {
 
   [[nodiscard]] static Result<std::unique_ptr<ConfigWatch>> start(Loop& loop, Config config,
                                                                   std::function<void()> reload,
-                                                                  std::function<void()> accounts);
+                                                                  std::function<void()> accounts,
+                                                                  std::function<void()> groups);
   // The trust file as it stands has been read: if it is empty, it was meant.
   void settled();
 
  private:
-  ConfigWatch(Loop& loop, Config config, std::function<void()> reload, std::function<void()> accounts);
+  ConfigWatch(Loop& loop, Config config, std::function<void()> reload, std::function<void()> accounts,
+              std::function<void()> groups);
   void watch_all();
   void on_event(const Inotify::Event& event);
   void on_time();
@@ -37,12 +40,12 @@ class ConfigWatch {
 
   Loop& loop_;
   Config config_;
-  std::function<void()> reload_, accounts_;
+  std::function<void()> reload_, accounts_, groups_;
   std::unique_ptr<Inotify> notify_;
   int etc_watch_ = -1;
   bool known_empty_ = false;       // the trust in force came from an empty or missing file
   std::uint64_t empty_since_ = 0;  // boot time; 0: it is not empty
-  Source reloading_, counting_;
+  Source reloading_, counting_, grouping_;
 };
 
 }  // namespace jit

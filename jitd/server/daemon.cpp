@@ -81,7 +81,6 @@ class Daemon {
   [[nodiscard]] Result<void> open_doors();    // sockets, inbox, watches, signals
   void reload(bool asked);
   void woken();
-  void accounts_changed();
   void drain_checks();
   void from_inbox(std::string text, const Inbox::Done& done);
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> vitals() const;
@@ -219,7 +218,15 @@ Result<void> Daemon::open_doors() {
   watched.etc_jit = paths_.etc_jit;
   watched.etc = paths_.etc;
   auto watch = ConfigWatch::start(
-      *loop_, watched, [this] { reload(false); }, [this] { accounts_changed(); });
+      *loop_, watched, [this] { reload(false); },
+      [this] {
+        engine_->accounts_changed();
+        waking_.arm(0);
+      },
+      [this] {
+        engine_->groups_changed();
+        waking_.arm(0);
+      });
   if (!watch) return tl::unexpected(watch.error());
   watch_ = std::move(*watch);
 
@@ -252,11 +259,6 @@ void Daemon::reload(bool asked) {
   if (watch_) watch_->settled();
   waking_.arm(0);
   if (asked) notify_ready();
-}
-
-void Daemon::accounts_changed() {
-  engine_->accounts_changed();
-  waking_.arm(0);
 }
 
 void Daemon::woken() {

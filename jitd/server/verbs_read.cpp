@@ -25,34 +25,43 @@ void put_policy_state(wire::Writer& row, const HostView& host, const Caller& cal
   row.text(Tag::warning, caller.root() ? clipped(shown(used + ": " + host.policy_error), 2048) : used);
 }
 
+void put_status(const VerbPorts& ports, const Caller& caller, const std::string& barred,
+                const std::vector<GrantView>& views, const Responder& reply) {
+  const Instant now = ports.clock.now();
+  std::size_t active = 0;
+  for (const GrantView& view : views) {
+    (void)reply.item([&](wire::Writer& row) { put_grant(row, view, now); });
+    if (view.record.state == GrantState::active) ++active;
+  }
+  for (const SessionSeen& session : ports.sessions()) {
+    const auto own = [&](const GrantView& view) { return view.record.id == session.grant; };
+    if (std::ranges::none_of(views, own)) continue;
+    (void)reply.item([&](wire::Writer& row) {
+      row.text(Tag::kind, "session").text(Tag::grant, session.grant).text(Tag::service, session.service);
+      row.text(Tag::subject, session.subject).number(Tag::pid, static_cast<std::uint64_t>(session.pid));
+      row.number(Tag::time, static_cast<std::uint64_t>(session.time));
+    });
+  }
+  const auto host = ports.host();
+  reply.result(wire::Status::done, "", [&](wire::Writer& row) {
+    row.text(Tag::host, host->config.host).text(Tag::value, kVersion).number(Tag::count, active);
+    put_policy_state(row, *host, caller);
+    const auto health = ports.engine.health();
+    if (!health.clock.empty()) row.text(Tag::warning, clipped(shown(health.clock), 1024));
+    if (!barred.empty()) row.text(Tag::warning, clipped("no role is given to you: " + shown(barred), 1024));
+  });
+}
+
 // in: nothing
 // out: items grant rows, then sessions: kind "session", grant, service, subject, pid, time; result host, policy,
 // value (version), count, warning*
 void on_status(const VerbPorts& ports, const Caller& caller, const wire::Frame&, Responder reply) {
-  ports.engine.list(caller, false, false, [&ports, caller, reply](Result<std::vector<GrantView>> views) {
-    if (!views) return reply.failure(views.error());
-    const Instant now = ports.clock.now();
-    std::size_t active = 0;
-    for (const GrantView& view : *views) {
-      (void)reply.item([&](wire::Writer& row) { put_grant(row, view, now); });
-      if (view.record.state == GrantState::active) ++active;
-    }
-    for (const SessionSeen& session : ports.sessions()) {
-      const auto own = [&](const GrantView& view) { return view.record.id == session.grant; };
-      if (std::ranges::none_of(*views, own)) continue;
-      (void)reply.item([&](wire::Writer& row) {
-        row.text(Tag::kind, "session").text(Tag::grant, session.grant).text(Tag::service, session.service);
-        row.text(Tag::subject, session.subject).number(Tag::pid, static_cast<std::uint64_t>(session.pid));
-        row.number(Tag::time, static_cast<std::uint64_t>(session.time));
-      });
-    }
-    const auto host = ports.host();
-    reply.result(wire::Status::done, "", [&](wire::Writer& row) {
-      row.text(Tag::host, host->config.host).text(Tag::value, kVersion).number(Tag::count, active);
-      put_policy_state(row, *host, caller);
-      const auto health = ports.engine.health();
-      if (!health.clock.empty()) row.text(Tag::warning, clipped(shown(health.clock), 1024));
-    });
+  ports.engine.barred(caller, [&ports, caller, reply](const Result<std::string>& barred) {
+    ports.engine.list(caller, false, false,
+                      [&ports, caller, reply, why = barred.value_or("")](Result<std::vector<GrantView>> views) {
+                        if (!views) return reply.failure(views.error());
+                        put_status(ports, caller, why, *views, reply);
+                      });
   });
 }
 

@@ -419,8 +419,8 @@ TEST_CASE("locks that others hold: giving waits for another time, taking does no
   CHECK(host.effector->prepare(host.entitlement(kB)).error().code == Errc::busy);
   CHECK(host.effector->give(a).error().code == Errc::busy);
   const auto texts = host.effector->take({EffectHost::order(a)});
-  REQUIRE(texts.size() == 1);
-  CHECK(texts[0].find("effects lock") != std::string::npos);
+  REQUIRE(texts.failures.size() == 1);
+  CHECK(texts.failures[0].find("effects lock") != std::string::npos);
   CHECK(host.as_it_was());
 }
 

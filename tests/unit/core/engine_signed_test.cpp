@@ -203,7 +203,17 @@ TEST_CASE("a lock refuses what comes; nothing counts whose signer was locked whe
     const Outcome active = world.active(kAlice, "dba");
     const Outcome waits = world.asked(kAlice, "both");
     lock.users = {"alice"};
+    const auto barred = [&](std::uint32_t uid) {
+      std::string why = "no answer";
+      world.engine->barred({uid, std::nullopt, 1},
+                           [&](Result<std::string> said) { why = said.value_or("an error"); });
+      return why;
+    };
+    CHECK(barred(kAlice).empty());
     world.submitted(world.sign(lock, {"erin"}));
+    CHECK(barred(kAlice) == "locked by erin: laptop lost");
+    CHECK(barred(kBob).empty());
+    CHECK(barred(0).empty());
     CHECK(world.record(active.id).why == "locked by erin: laptop lost");
     CHECK(world.state(waits.id) == GrantState::refused);
     CHECK(says(world.request_refused(kAlice, "dba"), "locked by erin"));

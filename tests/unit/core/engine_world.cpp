@@ -168,9 +168,9 @@ Result<void> FakeEffector::give_all(const std::vector<Entitlement>& entitlements
   });
 }
 
-std::vector<std::string> FakeEffector::take(const std::vector<EndOrder>& orders) {
-  return plug_.through([&]() -> std::vector<std::string> {
-    if (Result<void> fine = failing("take"); !fine) return {fine.error().message};
+Taken FakeEffector::take(const std::vector<EndOrder>& orders) {
+  return plug_.through([&]() -> Taken {
+    if (Result<void> fine = failing("take"); !fine) return {{}, {fine.error().message}};
     for (const EndOrder& order : orders) {
       given.erase(order.grant);
       board.erase(order.grant);
@@ -183,9 +183,9 @@ std::vector<std::string> FakeEffector::take(const std::vector<EndOrder>& orders)
   });
 }
 
-std::vector<std::string> FakeEffector::reconcile(const std::vector<Entitlement>& wanted) {
-  return plug_.through([&]() -> std::vector<std::string> {
-    if (Result<void> fine = failing("reconcile"); !fine) return {fine.error().message};
+Taken FakeEffector::reconcile(const std::vector<Entitlement>& wanted) {
+  return plug_.through([&]() -> Taken {
+    if (Result<void> fine = failing("reconcile"); !fine) return {{}, {fine.error().message}};
     given.clear();
     for (const Entitlement& one : wanted) {
       if (record_end(one)) given[one.grant] = one;

@@ -65,8 +65,8 @@ class FakeEffector final : public Effector {
   explicit FakeEffector(Plug& plug) : plug_(plug) {}
   Result<void> prepare_all(const std::vector<Entitlement>& entitlements) override;
   Result<void> give_all(const std::vector<Entitlement>& entitlements) override;
-  std::vector<std::string> take(const std::vector<EndOrder>& orders) override;
-  std::vector<std::string> reconcile(const std::vector<Entitlement>& wanted) override;
+  Taken take(const std::vector<EndOrder>& orders) override;
+  Taken reconcile(const std::vector<Entitlement>& wanted) override;
   Result<void> publish(const std::vector<Entitlement>& wanted) override;
   Result<std::vector<EndRecord>> ends() override;
   void settled(const std::vector<std::string>& grants) override;

@@ -68,7 +68,8 @@ class FakeEngine final : public Engine {
   std::string submitted;
   Result<Outcome> outcome = Outcome{"0123456789abcdef", GrantState::pending, "waiting for dba-leads (0 of 1)"};
   std::function<void(Reply<Outcome>)> on_request;  // keeps the reply for later
-  std::size_t rows = 1;                            // of list
+  std::string barred_by;
+  std::size_t rows = 1;  // of list
 
   void request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) override {
     called("request", caller);
@@ -103,6 +104,10 @@ class FakeEngine final : public Engine {
     called("pending", caller);
     reply(std::vector<GrantView>{view("0123456789abcdef")});
   }
+  void barred(const Caller& caller, Reply<std::string> reply) override {
+    called("barred", caller);
+    reply(barred_by);
+  }
   void show(const Caller& caller, const std::string& id_prefix, Reply<GrantView> reply) override {
     called("show", caller);
     const auto it = views.find(id_prefix);
@@ -132,6 +137,7 @@ class FakeEngine final : public Engine {
   std::optional<Instant> next_due() const override { return std::nullopt; }
   void reload(std::shared_ptr<const HostView>) override { calls.emplace_back("reload"); }
   void accounts_changed() override { calls.emplace_back("accounts"); }
+  void groups_changed() override { calls.emplace_back("groups"); }
   void reconcile() override { calls.emplace_back("reconcile"); }
   void checked(const std::vector<CheckReport>& batch) override { reports = batch; }
   Health health() const override {

@@ -253,6 +253,16 @@ TEST_CASE("status shows the sessions of one's own grants alone", "[server]") {
   CHECK(reply[1].text(Tag::kind) == "session");
   CHECK(reply[1].text(Tag::subject) == "alice");
   CHECK(reply[2].text(Tag::host) == "db1");
+  CHECK(reply[2].text(Tag::warning).empty());
+}
+
+TEST_CASE("status tells a user of the lock on them", "[server]") {
+  Bench bench;
+  bench.engine.barred_by = "locked by carol: laptop lost";
+  Client client(bench.path());
+  const auto reply = bench.call(client, Verb::status);
+  REQUIRE(reply.size() == 2);
+  CHECK(reply[1].text(Tag::warning) == "no role is given to you: locked by carol: laptop lost");
 }
 
 TEST_CASE("audit entries go out so that the chain can be checked", "[server]") {
