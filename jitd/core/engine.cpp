@@ -13,6 +13,7 @@ namespace {
 constexpr std::int64_t kMarkWhenActiveMs = 60LL * 1000;
 constexpr std::int64_t kMarkWhenIdleMs = 10LL * 60 * 1000;
 constexpr std::uint64_t kAccountsRetryMs = 5000;
+constexpr std::size_t kAccountsAtOnce = 8;
 constexpr std::int64_t kSureAgainMs = 1000;
 constexpr std::uint64_t kForgetEveryMs = 24ULL * 60 * 60 * 1000;
 

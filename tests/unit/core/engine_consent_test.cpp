@@ -252,7 +252,7 @@ TEST_CASE("P7: the user of another uid, or no user, gets nothing", "[core][engin
   SECTION("a group that got another gid while it is active") {
     const Outcome granted = world.active(kAlice, "dba");
     world.facts.gids["postgres"] = 999;
-    world.engine->accounts_changed();
+    world.engine->groups_changed();
     CHECK(world.state(granted.id) == GrantState::ended);
   }
   SECTION("a group that got another gid while it waits") {

@@ -232,6 +232,32 @@ TEST_CASE("P7: a renumbered user is found out, although name services were silen
   CHECK(world.host.nothing_held());
 }
 
+TEST_CASE("P7: of many users a few are asked about at a time, and none for a change of groups", "[core][engine]") {
+  World world;
+  std::vector<std::string> ids;
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    const std::string name = "u" + std::to_string(i);
+    world.questions.accounts[name] = {name, 3000 + i, 100, {"users", "dba"}};
+    ids.push_back(world.active(3000 + i, "dba").id);
+  }
+  world.questions.late = true;
+  world.engine->groups_changed();  // every gift and every end is one
+  CHECK(world.questions.waiting.empty());
+  world.engine->accounts_changed();
+  CHECK(world.questions.waiting.size() <= 16);  // others' questions get through
+  world.questions.accounts["u49"].uid = 4000;
+  world.engine->accounts_changed();  // meanwhile: one more round, when this one is over
+  CHECK(world.questions.waiting.size() <= 16);
+  world.questions.answer_all();
+  CHECK(world.state(ids[49]) == GrantState::ended);
+  CHECK(world.state(ids[0]) == GrantState::active);
+  world.questions.accounts["u0"].uid = 4001;
+  world.engine->accounts_changed();
+  world.questions.answer_all();
+  CHECK(world.state(ids[0]) == GrantState::ended);
+  CHECK(world.inconsistency().empty());
+}
+
 TEST_CASE("answers that come late find nobody", "[core][engine]") {
   World world;
   const Outcome asked = world.asked(kAlice, "shell");

@@ -87,14 +87,14 @@ TEST_CASE("configuration: changes are seen once, half-written ones not at all", 
   etc.write("jit/trust/approvers", "x\n");
   auto loop = Loop::make();
   REQUIRE(loop);
-  int reloads = 0, counted = 0;
+  int reloads = 0, counted = 0, groups = 0;
   ConfigWatch::Config config;
   config.etc = etc.path();
   config.etc_jit = etc / "jit";
   config.settle_usec = 20'000;
   config.empty_trust_usec = 300'000;
   auto watch = ConfigWatch::start(
-      **loop, config, [&] { ++reloads; }, [&] { ++counted; });
+      **loop, config, [&] { ++reloads; }, [&] { ++counted; }, [&] { ++groups; });
   REQUIRE(watch);
   const auto run = [&](int ms) {
     const auto end = Loop::now_usec(CLOCK_BOOTTIME) + static_cast<std::uint64_t>(ms) * 1000;
@@ -152,11 +152,16 @@ TEST_CASE("configuration: changes are seen once, half-written ones not at all", 
     run(150);
     CHECK(reloads == 3);
   }
-  SECTION("accounts") {
+  SECTION("accounts and groups") {
     etc.write("group.new", "root:x:0:\n");
     std::filesystem::rename(etc / "group.new", etc / "group");
     etc.write("hosts", "x");
     run(150);
+    CHECK(groups == 1);
+    CHECK(counted == 0);  // our own edits of groups change no account
+    etc.write("passwd", "root:x:0:0::/root:/bin/sh\n");
+    run(150);
+    CHECK(groups == 1);
     CHECK(counted == 1);
     CHECK(reloads == 0);
   }
