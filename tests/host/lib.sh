@@ -10,7 +10,7 @@ set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
-export LAB=${LAB:-/tmp/lab} LAB_NET=${LAB_NET:-jitlab}
+export LAB=${LAB:-/var/cache/jit-lab} LAB_NET=${LAB_NET:-jitlab}
 JIT_SUITE=${JIT_SUITE:-bookworm}
 if [[ -z ${JIT_DIST:-} ]]; then
   JIT_DIST=$top/dist
