@@ -30,7 +30,7 @@ Watchdog::Watchdog(Loop& loop, std::function<bool()> alive, std::function<void()
     : alive_(std::move(alive)), ping_(std::move(ping)) {
   std::uint64_t limit = 0;
   if (sd_watchdog_enabled(0, &limit) <= 0 || limit == 0) return;
-  every_ = limit / 4;
+  every_ = limit / 2;  // sd_watchdog_enabled(3)
   timer_ = loop.timer(CLOCK_BOOTTIME, [this] { beat(); });
   beat();
 }

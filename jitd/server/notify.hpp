@@ -21,8 +21,8 @@ class StatusLine {
   std::string last_;
 };
 
-// Sends the keep-alive four times per WatchdogSec, as long as `alive` says that everybody who must be is: the loop by
-// running this at all, the check thread by having answered the last ping.
+// Sends the keep-alive twice per WatchdogSec, which is all that wakes an idle jitd, as long as `alive` says that
+// everybody who must be is: the loop by running this at all, the check thread by having answered the last ping.
 class Watchdog {
  public:
   Watchdog(Loop& loop, std::function<bool()> alive, std::function<void()> ping);
