@@ -313,6 +313,11 @@ void EngineImpl::groups_changed() {
   save_or_queue();
 }
 
+void EngineImpl::gates_changed() {
+  const Turn turn(*this);
+  publish();
+}
+
 void EngineImpl::account_is(const std::string& user, const Result<Account>& account) {
   if (!account && account.error().code != Errc::not_found) {  // not answered is not gone
     accounts_retry_boot_ms_ = now().boot_ms + kAccountsRetryMs;

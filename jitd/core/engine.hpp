@@ -114,6 +114,7 @@ class Engine {
       std::shared_ptr<const HostView> host) = 0;  // policy, people, trust or config changed: decide again
   virtual void accounts_changed() = 0;            // /etc/passwd: do names and uids still match?
   virtual void groups_changed() = 0;              // /etc/group, by ourselves too: would roles still give the same?
+  virtual void gates_changed() = 0;               // a gate covers or excepts others than the board says
   virtual void reconcile() = 0;
 
   // Checks answered on their thread, reported in batches for the audit (P9): counts of equal ones.

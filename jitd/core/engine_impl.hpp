@@ -48,6 +48,7 @@ class EngineImpl final : public Engine {
   void reload(std::shared_ptr<const HostView> host) override;
   void accounts_changed() override;
   void groups_changed() override;
+  void gates_changed() override;
   void reconcile() override;
   void checked(const std::vector<CheckReport>& batch) override;
   Health health() const override;

@@ -80,6 +80,7 @@ class Daemon {
   [[nodiscard]] Result<void> start_engine();  // recovery; the first board
   [[nodiscard]] Result<void> open_doors();    // sockets, inbox, watches, signals
   void reload(bool asked);
+  void accounts_changed(bool users);
   void woken();
   void drain_checks();
   void from_inbox(std::string text, const Inbox::Done& done);
@@ -96,6 +97,7 @@ class Daemon {
   std::shared_ptr<SigningKey> key_;
   std::shared_ptr<const HostView> host_;
   std::vector<std::string> gate_warnings_;
+  std::vector<wire::GateOnBoard> published_gates_;
   std::int64_t started_ = 0;
 
   // In this order, so that what is told of something goes before what tells.
@@ -160,7 +162,8 @@ Result<void> Daemon::start_engine() {
   if (!store) return tl::unexpected(store.error());
   store_ = std::move(*store);
   facts_ = std::make_unique<SystemHostFacts>(paths_, spawn_);
-  auto effector = HostEffector::open({system_files(), spawn_, clock_, bus_, [this] { return gates(); }}, paths_);
+  auto effector = HostEffector::open(
+      {system_files(), spawn_, clock_, bus_, [this] { return published_gates_ = gates(); }}, paths_);
   if (!effector) return tl::unexpected(effector.error());
   effector_ = std::move(*effector);
   Helper::Config helping;
@@ -218,15 +221,8 @@ Result<void> Daemon::open_doors() {
   watched.etc_jit = paths_.etc_jit;
   watched.etc = paths_.etc;
   auto watch = ConfigWatch::start(
-      *loop_, watched, [this] { reload(false); },
-      [this] {
-        engine_->accounts_changed();
-        waking_.arm(0);
-      },
-      [this] {
-        engine_->groups_changed();
-        waking_.arm(0);
-      });
+      *loop_, watched, [this] { reload(false); }, [this] { accounts_changed(true); },
+      [this] { accounts_changed(false); });
   if (!watch) return tl::unexpected(watch.error());
   watch_ = std::move(*watch);
 
@@ -259,6 +255,16 @@ void Daemon::reload(bool asked) {
   if (watch_) watch_->settled();
   waking_.arm(0);
   if (asked) notify_ready();
+}
+
+void Daemon::accounts_changed(bool users) {
+  if (users)
+    engine_->accounts_changed();
+  else
+    engine_->groups_changed();
+  // Whom a gate covers or excepts is resolved when it is published: by name, of local accounts and groups.
+  if (gates() != published_gates_) engine_->gates_changed();
+  waking_.arm(0);
 }
 
 void Daemon::woken() {

@@ -18,6 +18,7 @@ struct GateOnBoard {
   std::vector<std::string> users;   // resolved user names, when not everybody
   std::vector<std::string> except;  // resolved user names of local accounts
   std::string help;                 // cut at 511 bytes
+  bool operator==(const GateOnBoard&) const = default;
 };
 
 struct GrantOnBoard {

@@ -37,3 +37,13 @@ set_policy "$(policy | sed 's/eligible = \["alice", "bob"\]/eligible = ["bob"]/'
 refused_alice() { local got=0; at alice "jitctl request operator 20s --no-wait -m why" || got=$?; [[ $got -eq 5 ]]; }
 soon "who is no longer eligible is refused" 10 refused_alice
 soon "and holds nothing" 10 nothing_left
+
+# Whom a gate excepts is resolved by name from the local files, and follows them.
+root groupadd --system breakglass
+set_policy "$(policy | sed 's/^except = \["root", "rescue", "carol", "dave"\]/except = ["root", "rescue", "carol", "dave", "@breakglass"]/')"
+sleep 1
+refused "bob is not excepted" can_ssh bob
+root usermod -aG breakglass bob
+soon "a new member of an excepted group gets in" 5 can_ssh bob
+root gpasswd -d bob breakglass
+soon "and no longer when taken out of it" 5 not can_ssh bob

@@ -138,6 +138,7 @@ class FakeEngine final : public Engine {
   void reload(std::shared_ptr<const HostView>) override { calls.emplace_back("reload"); }
   void accounts_changed() override { calls.emplace_back("accounts"); }
   void groups_changed() override { calls.emplace_back("groups"); }
+  void gates_changed() override { calls.emplace_back("gates_changed"); }
   void reconcile() override { calls.emplace_back("reconcile"); }
   void checked(const std::vector<CheckReport>& batch) override { reports = batch; }
   Health health() const override {
