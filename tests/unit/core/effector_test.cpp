@@ -424,6 +424,22 @@ TEST_CASE("locks that others hold: giving waits for another time, taking does no
   CHECK(host.as_it_was());
 }
 
+TEST_CASE("P7: the record of an end is kept for a day past its time", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const auto ended = host.entitlement(kA), active = host.entitlement(kB);
+  host.activate(ended, {ended});
+  host.activate(active, {ended, active});
+  (void)host.effector->take({EffectHost::order(ended)});
+  const auto records = [&] { return host.effector->ends().value().size(); };
+  constexpr std::int64_t kDay = 24 * 3600;
+  host.effector->forget(ended.not_after + kDay);
+  CHECK(records() == 2);
+  REQUIRE_FALSE(host.effector->prepare(ended));  // it stays refused as long as that
+  host.effector->forget(ended.not_after + kDay + 1);
+  CHECK(records() < 2);
+}
+
 TEST_CASE("a thousand grants are prepared and given in a few writes", "[core][effector]") {
   if (needs_root()) return;
   EffectHost host;

@@ -327,6 +327,17 @@ TEST_CASE("memberships that we gave make nobody eligible; one of before does", "
     bob.groups.push_back("www");  // as name services now say
     CHECK(world.request_refused(kBob, "dba").find("may ask for here") != std::string::npos);
   }
+  SECTION("given by us, and taken away while name services answer") {
+    CHECK(world.asked(kBob, "auto", kMinute).state == GrantState::active);
+    bob.groups.push_back("www");
+    world.questions.late = true;
+    const std::size_t requests = world.audit("request").size();
+    CHECK_FALSE(world.ask(kBob, "dba"));
+    world.pass(60);
+    CHECK(world.host.nothing_held());
+    world.questions.answer_all();
+    CHECK(world.audit("request").size() == requests);
+  }
   SECTION("there before") {
     world.host.before.insert({"bob", "www"});
     bob.groups.push_back("www");

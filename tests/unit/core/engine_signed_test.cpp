@@ -196,6 +196,21 @@ TEST_CASE("a revocation ends what it names, by one who may, at once and once", "
   CHECK(world.inconsistency().empty());
 }
 
+TEST_CASE("direct grants that wait for their time are bounded, each user's for itself", "[core][engine]") {
+  World world;
+  world.config.pending_per_user = 2;
+  world.reload();
+  const auto later_for = [&](const std::string& user) {
+    GrantDocument grant = world.grant_of(user, "dba");
+    grant.not_before = world.now() + kHour;
+    return world.sign(grant, {"carol"});
+  };
+  world.submitted(later_for("alice"));
+  world.submitted(later_for("alice"));
+  CHECK(says(world.refused(later_for("alice")), "wait here already"));
+  world.submitted(later_for("bob"));
+}
+
 TEST_CASE("a lock refuses what comes; nothing counts whose signer was locked when it came", "[core][engine]") {
   World world;
   Lock lock = world.lock();

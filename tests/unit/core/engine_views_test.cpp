@@ -126,6 +126,18 @@ TEST_CASE("roles: what the caller may ask for, and what it takes", "[core][engin
   CHECK(roles.size() == 5);
 }
 
+TEST_CASE("a role that a ticket opens says so", "[core][engine]") {
+  World world;
+  world.policy_text +=
+      "\n[roles.ticketed]\neligible = [\"bob\"]\ngroups = [\"www\"]\n[[roles.ticketed.rules]]\nwhen = { ticket = "
+      "\"INC-[0-9]+\" }\nthen = \"approve\"\n";
+  world.reload();
+  std::vector<RoleView> roles;
+  world.engine->roles({kBob, std::nullopt, 1}, [&](Result<std::vector<RoleView>> got) { roles = *got; });
+  REQUIRE(roles.back().name == "ticketed");
+  CHECK(roles.back().rule.ends_with("; a ticket may do (-t)"));
+}
+
 TEST_CASE("P9: the chain tells who, what, why, how long and by whose consent", "[core][engine]") {
   World world;
   const Outcome granted = world.active(kAlice, "dba");
