@@ -17,6 +17,7 @@ std::string gives(const Row& role) {
   const auto commands = role.all(Tag::command);
   if (!commands.empty())
     parts.push_back(fmt::format("sudo ({} command{})", commands.size(), commands.size() == 1 ? "" : "s"));
+  if (role.text(Tag::on_end) == "leave") parts.emplace_back("what runs goes on at its end");
   return joined(parts, ", ");
 }
 

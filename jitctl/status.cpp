@@ -65,8 +65,8 @@ Outcome status(Context& context) {
   const bool active =
       std::any_of(grants.begin(), grants.end(), [](const Row& g) { return g.text(Tag::state) == "active"; });
   if (active) {
-    context.out
-        << "At its end a role's sudo rule, groups and gates are taken back; processes that run then are not ended.\n";
+    context.out << "At its end a role's sudo rule, groups and gates are taken back, and what runs under it is ended "
+                   "(unless jitctl roles says it goes on).\n";
   }
   if (reply->result.text(Tag::policy) == "last-good") {
     context.out

@@ -2,6 +2,7 @@
 
 #include <security/_pam_types.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "jitd/wire/check.hpp"
@@ -19,6 +20,8 @@ constexpr std::string_view kNobodyAnswers =
     "jitd does not answer and left nothing to decide from. Only exempt accounts get in until an administrator "
     "restarts it "
     "(systemctl restart jitd)";
+
+constexpr unsigned kSessionTimeoutMs = 2000;
 
 // Whom a service's question is about.
 enum class Subject { caller, comer };
@@ -63,9 +66,12 @@ class Call {
 
   // What is to be returned without asking anybody; nullopt: ask.
   std::optional<int> prepare() noexcept;
-  [[nodiscard]] Answer ask_jitd() noexcept;
+  [[nodiscard]] Answer ask_jitd(unsigned timeout_ms) noexcept;
   [[nodiscard]] Answer read_board() noexcept;
   void post() noexcept;
+  void tell_of_silence() noexcept;
+  // jitd does not answer, so nobody would end what begins: refused, whatever mode the line has.
+  [[nodiscard]] int nobody_ends_it() noexcept;
   // The return code of an answer, told and logged.
   [[nodiscard]] int settle(const Answer& answer) noexcept;
 
@@ -145,14 +151,13 @@ std::optional<int> Call::take_subject(const Service& service) noexcept {
 }
 
 // Verdict::unknown when there is no answer.
-Answer Call::ask_jitd() noexcept {
+Answer Call::ask_jitd(unsigned timeout_ms) noexcept {
   std::byte request[wire::kMaxCheckFrame];
   std::byte reply[wire::kMaxCheckFrame];
   // One question a connection: the id only tells this reply from a stray one.
   const auto id = static_cast<std::uint32_t>(host_.clocks().boot_ms);
   const auto frame = wire::make_query(request, id, query_);
-  const Reply got =
-      frame.empty() ? Reply{0, "the question does not fit"} : host_.ask(frame, reply, options_.timeout_ms);
+  const Reply got = frame.empty() ? Reply{0, "the question does not fit"} : host_.ask(frame, reply, timeout_ms);
   const char* failure = got.failure;
   if (got.size > 0 && got.size <= sizeof reply) {
     if (const auto parsed = wire::Frame::parse(std::span(reply).first(got.size))) {
@@ -179,6 +184,19 @@ void Call::post() noexcept {
   std::byte request[wire::kMaxCheckFrame];
   const auto frame = wire::make_query(request, static_cast<std::uint32_t>(host_.clocks().boot_ms), query_);
   if (!frame.empty()) host_.post(frame);
+}
+
+int Call::nobody_ends_it() noexcept {
+  log(Level::error, "refused", {}, "jitd does not answer, and nobody else could end this with its grant");
+  tell_of_silence();
+  return refused(PAM_PERM_DENIED);
+}
+
+void Call::tell_of_silence() noexcept {
+  if (silent_ || !wire::is_sudo(query_.service)) return;
+  host_.tell(
+      "pam_jit: jitd does not answer, so that nobody could end it with your grant: no command by a grant is run "
+      "now.");
 }
 
 int Call::settle(const Answer& answer) noexcept {
@@ -216,8 +234,12 @@ int Call::settle(const Answer& answer) noexcept {
 int account(Host& host, const Options& options, bool silent) noexcept {
   Call call(host, options, Phase::account, silent);
   if (const auto code = call.prepare()) return *code;
-  Answer answer = call.ask_jitd();
-  if (answer.verdict == Verdict::unknown) answer = call.read_board();
+  Answer answer = call.ask_jitd(options.timeout_ms);
+  if (answer.verdict == Verdict::unknown) {
+    answer = call.read_board();
+    // sudo says nothing of a session that is refused, and that is what will become of a command by a grant.
+    if (answer.live_sudo && answer.verdict != Verdict::deny) call.tell_of_silence();
+  }
   return call.settle(answer);
 }
 
@@ -228,8 +250,13 @@ int open_session(Host& host, const Options& options, bool silent) noexcept {
   const bool sudo_by_grant = board.live_sudo && wire::is_sudo(item(host, Item::service));
   const bool passes = board.verdict == Verdict::not_gated || board.verdict == Verdict::observe;
   if (passes && !sudo_by_grant) return PAM_IGNORE;
-  const Answer answer = call.ask_jitd();
-  return call.settle(answer.verdict == Verdict::unknown ? board : answer);
+  // jitd has systemd put the command into a scope of its grant: that takes longer than a question.
+  const Answer answer =
+      call.ask_jitd(sudo_by_grant ? std::max(options.timeout_ms, kSessionTimeoutMs) : options.timeout_ms);
+  if (answer.verdict != Verdict::unknown) return call.settle(answer);
+  // Without jitd a gate is held by the board. A command by a grant would run on after its end: it waits for jitd.
+  if (sudo_by_grant && board.verdict != Verdict::deny) return call.nobody_ends_it();
+  return call.settle(board);
 }
 
 int close_session(Host& host, const Options& options) noexcept {

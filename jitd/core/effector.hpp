@@ -2,7 +2,9 @@
 // (core/host_effector.hpp) works with held, ends, groups, drop-ins, board and dead-man timer under the effects lock.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,12 +32,21 @@ struct EndOrder {
   std::uint32_t uid = 0;
   Effects effects;
   std::string reason;  // one word for `ends`: expired, released, revoked, locked, policy, user, clock, root, removed
+  bool leave = false;  // on_end = "leave": what runs goes on
+};
+
+// A membership that is gone: processes that started with it still hold it.
+struct LostGroup {
+  std::string grant, user;
+  std::uint32_t uid = 0, gid = 0;
 };
 
 // What is to be said of a taking away. It goes on whatever fails.
 struct Taken {
   std::vector<std::string> notes;     // done, and worth a line: a holder of the lock killed, a group that was gone
   std::vector<std::string> failures;  // still there, or perhaps: the next reconcile tries again
+  std::vector<LostGroup> lost;        // memberships that are gone
+  std::map<std::string, std::size_t> ended;  // processes that an end ended, by grant
   [[nodiscard]] bool empty() const { return notes.empty() && failures.empty(); }
 };
 
@@ -51,11 +62,22 @@ class Effector {
   [[nodiscard]] virtual Result<void> give_all(const std::vector<Entitlement>& entitlements) = 0;
   [[nodiscard]] Result<void> prepare(const Entitlement& entitlement) { return prepare_all({entitlement}); }
   [[nodiscard]] Result<void> give(const Entitlement& entitlement) { return give_all({entitlement}); }
-  // Takes away, as one batch: board words, `ends`, drop-ins, one rewrite of /etc/group, `held`. Never delayed by a
-  // failing write; what failed comes back as text and is tried again by reconcile.
+  // Takes away, as one batch: board words, `ends`, drop-ins, what runs in the grants' slices, one rewrite of
+  // /etc/group, `held`, logins and processes that still hold a group. Never delayed by a failing write; what failed
+  // comes back as text and is tried again by reconcile.
   [[nodiscard]] virtual Taken take(const std::vector<EndOrder>& orders) = 0;
   // Level-triggered: makes the host hold exactly `wanted` out of all that is ours (held, drop-ins with our prefix).
   [[nodiscard]] virtual Taken reconcile(const std::vector<Entitlement>& wanted) = 0;
+  // Puts an elevated process where the end of its grant finds it: a scope in the grant's slice, or in one that is
+  // left alone. Proven when it returns. Errc::unavailable: systemd did not do it in time, or is not there.
+  [[nodiscard]] virtual Result<void> elevate(const std::string& grant, bool leave, std::int32_t pid) = 0;
+  // A login that a gate let in by this grant: it ends with it.
+  [[nodiscard]] virtual Result<void> let_in(const std::string& grant, std::int32_t pid) = 0;
+  virtual void let_out(std::int32_t pid) = 0;  // it was closed
+  // SIGTERM to what runs under these grants, since they end soon.
+  virtual void warn(const std::vector<std::string>& grants) = 0;
+  // A line on the terminals of these users.
+  virtual void tell(std::uint32_t uid, const std::string& text) = 0;
   // Publishes the board for `wanted` and arms the dead-man timer for the next end.
   [[nodiscard]] virtual Result<void> publish(const std::vector<Entitlement>& wanted) = 0;
   // What `ends` says on disk, active and ended records alike; a torn one reads as ended. Recovery revives none

@@ -24,7 +24,8 @@ void EngineImpl::end(std::vector<Ending> endings) {
     resumed(life);
     if (!life.on_host) continue;
     Entitlement held = entitlement_of(life);
-    orders.push_back({held.grant, held.user, held.uid, std::move(held.effects), ending.word});
+    orders.push_back(
+        {held.grant, held.user, held.uid, std::move(held.effects), ending.word, left_alone(life.record)});
   }
   bool published = false;
   for (const Ending& ending : endings) {
@@ -35,17 +36,24 @@ void EngineImpl::end(std::vector<Ending> endings) {
     record.why = ending.why;
     record.ended = at.wall_ms / 1000;
   }
-  if (!orders.empty()) report(ports_.effector.take(orders));
+  Taken taken;
+  if (!orders.empty()) taken = ports_.effector.take(orders);
+  report(taken);
   asking_->gifts_changed();
   if (published) publish();
   for (const Ending& ending : endings) {
-    const GrantRecord& record = ending.life->record;
+    GrantRecord& record = ending.life->record;
     const bool was_given = record.state == GrantState::ended;
     Fields fields = ending.more;
     fields.emplace("why", ending.why);
+    if (const auto ran = taken.ended.find(record.id); ran != taken.ended.end()) {
+      fields.emplace("processes", std::to_string(ran->second));
+      record.why +=
+          "; " + std::to_string(ran->second) + (ran->second == 1 ? " process" : " processes") + " ended with it";
+    }
     fields.emplace("end", ending.word);
     note(was_given ? "end" : "deny", *ending.life, std::move(fields));
-    journal(5, record.user + (was_given ? " has no longer " : " does not get ") + record.role + ": " + ending.why,
+    journal(5, record.user + (was_given ? " has no longer " : " does not get ") + record.role + ": " + record.why,
             ending.life.get(), was_given ? "end" : "deny", {{"JIT_END", ending.word}});
     touch(ending.life);
     settle(*ending.life);
@@ -86,7 +94,9 @@ void EngineImpl::report(const Taken& taken) {
 
 void EngineImpl::publish() {
   if (Result<void> done = ports_.effector.publish(entitlements(Which::in_force)); !done) {
-    report({{}, {"the board could not be written: " + done.error().message}});
+    Taken said;
+    said.failures.push_back("the board could not be written: " + done.error().message);
+    report(said);
   }
 }
 

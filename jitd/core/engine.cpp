@@ -114,6 +114,7 @@ void EngineImpl::tick() {
   const Turn turn(*this);
   const Instant at = now();
   end_due(at);
+  warn_of_ends(at);
   for (const LifePtr& life : lives_where([](const Life& one) { return one.retry_boot_ms != 0; })) {
     if (life->over() || at.boot_ms < life->retry_boot_ms) continue;
     life->retry_boot_ms = 0;
@@ -186,6 +187,8 @@ std::optional<Instant> EngineImpl::next_due() const {
     if (life->in_force()) {
       at_wall(life->record.not_after);
       at_boot(life->record.boot_deadline_ms);
+      if (const std::optional<std::uint64_t> warning = warning_at_boot_ms(*life, at))
+        at_boot(std::max<std::uint64_t>(*warning, 1));
     } else {
       at_wall(life->record.expires);
       if (life->direct && life->direct->not_before && !life->start_came) {

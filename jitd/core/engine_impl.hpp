@@ -1,7 +1,8 @@
 // The engine's one class, split over files by what happens: request.cpp (a wish becomes a request), submit.cpp (a
 // document comes in), reviews.cpp, direct.cpp, revocations.cpp, locks.cpp (by kind), judge.cpp (the decision with the
-// facts and consents of now), activation.cpp and endings.cpp (effects given and taken), recovery.cpp (after a start),
-// saving.cpp (what is durable), views.cpp (who may see what), engine.cpp (time, reload and the rest).
+// facts and consents of now), activation.cpp and endings.cpp (effects given and taken), elevation.cpp (what runs
+// under a grant), recovery.cpp (after a start), saving.cpp (what is durable), views.cpp (who may see what),
+// engine.cpp (time, reload and the rest).
 #pragma once
 
 #include <algorithm>
@@ -43,6 +44,9 @@ class EngineImpl final : public Engine {
   void lift(const Caller& caller, const std::string& user, Reply<Outcome> reply) override;
   void accept_clock(const Caller& caller, Reply<Outcome> reply) override;
   Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) override;
+  void elevate(const Elevation& what, Reply<std::string> reply) override;
+  void let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) override;
+  void let_out(std::int32_t pid) override;
   void tick() override;
   std::optional<Instant> next_due() const override;
   void reload(std::shared_ptr<const HostView> host) override;
@@ -208,6 +212,13 @@ class EngineImpl final : public Engine {
   void end_due(Instant at);
   void publish();
   void report(const Taken& taken);
+
+  // elevation.cpp
+  [[nodiscard]] bool left_alone(const GrantRecord& record) const;  // on_end = "leave"
+  [[nodiscard]] static std::int64_t left_ms(const Life& life, Instant at);
+  // When something is to be said next of the end of a grant; may be past.
+  [[nodiscard]] static std::optional<std::uint64_t> warning_at_boot_ms(const Life& life, Instant at);
+  void warn_of_ends(Instant at);
 
   // saving.cpp
   void note(const std::string& event, Fields fields);

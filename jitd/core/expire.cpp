@@ -14,6 +14,7 @@
 #include "jitd/core/dead_man.hpp"
 #include "jitd/core/host_effector.hpp"
 #include "jitd/core/ledger.hpp"
+#include "jitd/core/running.hpp"
 #include "jitd/effects/dropins.hpp"
 #include "jitd/effects/groups.hpp"
 #include "jitd/store/records.hpp"
@@ -168,16 +169,26 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
     texts.push_back(marked.error().message);
   }
   remove_dropins(places, ports, sorting, expired);
+  Taken taken;
+  Logins logins(ports.files, ports.processes, places.logins);
+  const auto gone = [&](const std::string& grant) { return !sorting.lives(grant); };
+  end_running(ports.processes, logins, gone, taken);
   if (ends && !expired.grants.empty()) {
     if (auto synced = ends->sync(); !synced) expired.notes.push_back(synced.error().message);
   }
   if (auto held = open_records<HeldFile>(ports.files, places.var, "held", expired); held) {
     Groups groups(ports.files, ports.spawn, places.etc, places.reserve);
     Ledger ledger(*held, groups);
-    const Taken taken = ledger.take([&](const HeldRecord& record) { return !sorting.lives(record.grant); });
-    expired.notes.insert(expired.notes.end(), taken.notes.begin(), taken.notes.end());
-    expired.failures.insert(expired.failures.end(), taken.failures.begin(), taken.failures.end());
+    const Taken memberships = ledger.take([&](const HeldRecord& record) { return !sorting.lives(record.grant); });
+    taken.notes.insert(taken.notes.end(), memberships.notes.begin(), memberships.notes.end());
+    taken.failures.insert(taken.failures.end(), memberships.failures.begin(), memberships.failures.end());
+    end_holders(ports.processes, places.etc, memberships.lost, taken);
   }
+  see_them_gone(ports.processes, ports.bus, gone, taken);
+  for (const auto& [grant, count] : taken.ended)
+    expired.notes.push_back(std::to_string(count) + " processes of grant " + shown(grant, 64) + " were ended");
+  expired.notes.insert(expired.notes.end(), taken.notes.begin(), taken.notes.end());
+  expired.failures.insert(expired.failures.end(), taken.failures.begin(), taken.failures.end());
   if (sorting.next()) {
     DeadMan dead_man(ports.bus, ports.clock);
     if (auto armed = dead_man.set(sorting.next()); !armed)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "jitd/core/host.hpp"
+#include "jitd/effects/processes.hpp"
 #include "jitd/sys/bus.hpp"
 #include "jitd/sys/clock.hpp"
 #include "jitd/sys/files.hpp"
@@ -23,6 +24,7 @@ struct ExpirePorts {
   // The daemon to kill when it holds the effects lock for a second: its pid, as its unit tells it. Errc::not_found:
   // none.
   std::function<Result<pid_t>()> daemon;
+  Processes processes = Processes();
 };
 
 struct Expired {

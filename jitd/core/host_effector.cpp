@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "jitd/core/board_file.hpp"
+#include "jitd/core/running.hpp"
+#include "jitd/effects/terminals.hpp"
 #include "jitd/wire/board.hpp"
 #include "jitd/wire/layout.hpp"
 #include "policy/rules/policy.hpp"
@@ -17,8 +19,10 @@ namespace {
 using std::chrono::milliseconds;
 constexpr milliseconds kLockForGiving{20};
 constexpr milliseconds kLockForTaking{300};
-constexpr std::uint64_t kLongestHold = 300;  // ms
-constexpr milliseconds kTurnOfOthers{10};    // twice what a waiting FileLock sleeps
+constexpr std::uint64_t kLongestHold = 300;                       // ms
+constexpr std::uint64_t kScopeTooLate = 300, kScopePause = 2000;  // ms: a systemd that hangs must not hold up ends
+constexpr int kScopeAttempts = 200;                               // a ms each
+constexpr milliseconds kTurnOfOthers{10};                         // twice what a waiting FileLock sleeps
 // What the policy lets a gate be, the board can hold.
 static_assert(jit::kMaxGates <= wire::kMaxGates && kMaxGateName < wire::layout::kName &&
               kMaxServices <= wire::layout::kMaxServices);
@@ -37,6 +41,7 @@ void collect(std::vector<std::string>& failures, const Result<T>& result) {
 void collect(Taken& all, const Taken& taken) {
   all.notes.insert(all.notes.end(), taken.notes.begin(), taken.notes.end());
   all.failures.insert(all.failures.end(), taken.failures.begin(), taken.failures.end());
+  all.lost.insert(all.lost.end(), taken.lost.begin(), taken.lost.end());
 }
 
 }  // namespace
@@ -47,6 +52,7 @@ EffectPaths::EffectPaths(const Paths& paths)
       lock(paths.run + "/effects.lock"),
       board(paths.run + "/board"),
       dropins(paths.run + "/sudoers.d"),
+      logins(paths.run + "/logins"),
       reserve(paths.etc_jit + "/.reserve") {}
 
 Result<std::unique_ptr<HostEffector>> HostEffector::open(Ports ports, const Paths& paths) {
@@ -68,7 +74,8 @@ HostEffector::HostEffector(Ports ports, EffectPaths paths, HeldFile held, EndsFi
       dropins_(ports_.files, ports_.spawn, paths_.dropins),
       sudos_(ports_.spawn),
       ledger_(held_, groups_),
-      dead_man_(ports_.bus, ports_.clock) {}
+      dead_man_(ports_.bus, ports_.clock),
+      logins_(ports_.files, ports_.processes, paths_.logins) {}
 
 Result<FileLock> HostEffector::lock_for_giving() const {
   return FileLock::take(paths_.lock, kLockForGiving);
@@ -191,20 +198,32 @@ void HostEffector::mark_ends(const std::vector<EndOrder>& orders, std::vector<st
 Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   Taken taken;
   if (orders.empty()) return taken;
-  std::unordered_set<std::string> ending;
+  std::unordered_set<std::string> ending, killing;
   const std::uint64_t now = ports_.clock.now().boot_ms;
   for (const EndOrder& order : orders) {
     ending.insert(order.grant);
+    if (!order.leave) killing.insert(order.grant);
     prepared_.erase(order.grant);
     if (!order.effects.sudo.empty()) sudo_ends_[order.uid] = std::max(sudo_ends_[order.uid], now);
   }
+  const auto to_kill = [&](const std::string& id) { return killing.contains(id); };
   const auto lock = lock_for_taking(taken.failures);
   const auto over = [&](std::string_view id) { return ending.contains(std::string(id)); };
   collect(taken.failures, mark_ended(ports_.files, paths_.board, now, over));
   mark_ends(orders, taken.failures);
   for (const EndOrder& order : orders) collect(taken.failures, dropins_.remove(order.grant));
+  // No rule starts anything new by now.
+  end_running(ports_.processes, logins_, to_kill, taken);
   collect(taken.failures, ends_.sync());
   collect(taken, ledger_.take([&](const HeldRecord& record) { return ending.contains(record.grant); }));
+  std::vector<LostGroup> lost;
+  for (const EndOrder& order : orders) {
+    if (order.leave) continue;
+    for (const GroupEffect& group : order.effects.groups)
+      lost.push_back({order.grant, order.user, order.uid, group.gid});
+  }
+  end_holders(ports_.processes, paths_.etc, lost, taken);
+  see_them_gone(ports_.processes, ports_.bus, to_kill, taken);
   return taken;
 }
 
@@ -236,6 +255,12 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
     std::unordered_map<std::string, const EndsFile::Slot*> known;
     for (const auto& slot : *slots)
       if (slot.record) known.emplace(slot.record->grant, &slot);
+    // After a start nothing is wanted yet: what runs under a grant that may be decided again runs on until it is.
+    const auto over = [&](const std::string& grant) {
+      const auto record = known.find(grant);
+      return record == known.end() || !record->second->record->active;
+    };
+    end_running(ports_.processes, logins_, over, taken);
     for (const Entitlement& entitlement : wanted) {
       const auto record = known.find(entitlement.grant);
       if (record == known.end() || *record->second->record != active_record(entitlement)) {
@@ -333,6 +358,45 @@ Result<std::vector<EndRecord>> HostEffector::ends() {
   for (const auto& slot : *slots)
     if (slot.record) records.push_back(*slot.record);
   return records;
+}
+
+Result<void> HostEffector::elevate(const std::string& grant, bool leave, std::int32_t pid) {
+  const Processes& processes = ports_.processes;
+  if (!processes.available())
+    return fail(Errc::unavailable, "this host has no cgroups of systemd's, so that what runs could not be ended");
+  const std::uint64_t now = ports_.clock.now().boot_ms;
+  if (now < scopes_again_boot_ms_) return fail(Errc::unavailable, "systemd did not answer a moment ago");
+  const auto at_end = leave ? Processes::AtEnd::left : Processes::AtEnd::taken;
+  if (auto started =
+          ports_.bus.start_scope(Processes::scope(grant, at_end, pid), Processes::slice(grant, at_end), pid);
+      !started) {
+    scopes_again_boot_ms_ = ports_.clock.now().boot_ms - now >= kScopeTooLate ? now + kScopeTooLate + kScopePause : 0;
+    return started;
+  }
+  for (int attempt = 0; attempt < kScopeAttempts; ++attempt) {
+    if (processes.in_scope(grant, at_end, pid)) return {};
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return fail(Errc::unavailable, "systemd did not put the process into its scope in time");
+}
+
+Result<void> HostEffector::let_in(const std::string& grant, std::int32_t pid) {
+  return logins_.note(grant, pid);
+}
+
+void HostEffector::let_out(std::int32_t pid) {
+  logins_.forget(pid);
+}
+
+void HostEffector::warn(const std::vector<std::string>& grants) {
+  for (const std::string& grant : grants) {
+    (void)ports_.processes.warn(grant);
+    (void)logins_.warn(grant);
+  }
+}
+
+void HostEffector::tell(std::uint32_t uid, const std::string& text) {
+  write_to_terminals(uid, text);
 }
 
 void HostEffector::settled(const std::vector<std::string>& grants) {

@@ -15,6 +15,8 @@
 #include "jitd/core/ledger.hpp"
 #include "jitd/effects/dropins.hpp"
 #include "jitd/effects/groups.hpp"
+#include "jitd/effects/logins.hpp"
+#include "jitd/effects/processes.hpp"
 #include "jitd/store/records.hpp"
 #include "jitd/sys/bus.hpp"
 #include "jitd/sys/clock.hpp"
@@ -23,10 +25,11 @@
 
 namespace jit {
 
-// Where the effects' files are: VAR/held, VAR/ends, RUN/effects.lock, RUN/board, RUN/sudoers.d, ETC_JIT/.reserve.
+// Where the effects' files are: VAR/held, VAR/ends, RUN/effects.lock, RUN/board, RUN/sudoers.d, RUN/logins,
+// ETC_JIT/.reserve.
 struct EffectPaths {
   explicit EffectPaths(const Paths& paths);
-  std::string var, etc, lock, board, dropins, reserve;
+  std::string var, etc, lock, board, dropins, logins, reserve;
 };
 
 class HostEffector final : public Effector {
@@ -38,6 +41,7 @@ class HostEffector final : public Effector {
     Bus& bus;
     // The policy's gates as they stand now, subjects resolved (server/board_gates.hpp).
     std::function<std::vector<wire::GateOnBoard>()> gates;
+    Processes processes = Processes();
   };
 
   // Opens, or makes, the two record files.
@@ -53,6 +57,11 @@ class HostEffector final : public Effector {
   // either, unless it was prepared anew since.
   [[nodiscard]] Result<void> publish(const std::vector<Entitlement>& wanted) override;
   [[nodiscard]] Result<std::vector<EndRecord>> ends() override;
+  [[nodiscard]] Result<void> elevate(const std::string& grant, bool leave, std::int32_t pid) override;
+  [[nodiscard]] Result<void> let_in(const std::string& grant, std::int32_t pid) override;
+  void let_out(std::int32_t pid) override;
+  void warn(const std::vector<std::string>& grants) override;
+  void tell(std::uint32_t uid, const std::string& text) override;
   void settled(const std::vector<std::string>& grants) override;
   void forget(std::int64_t until) override;
 
@@ -77,6 +86,8 @@ class HostEffector final : public Effector {
   InstalledSudos sudos_;
   Ledger ledger_;
   DeadMan dead_man_;
+  Logins logins_;
+  std::uint64_t scopes_again_boot_ms_ = 0;                      // 0: systemd answered last time
   std::set<std::string> prepared_;                              // since the last board
   std::unordered_map<std::uint32_t, std::uint64_t> sudo_ends_;  // uid: boot-time ms, should the board get lost
 };

@@ -225,6 +225,8 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
           // Written without the lock, whoever holds it may write the old list back: the record stays until a later
           // round finds the membership gone.
           closing.push_back(*edited[i]);
+          const HeldRecord& gone = *edited[i]->record;
+          taken.lost.push_back({gone.grant, gone.user, gone.uid, gone.gid});
         }
       }
     }

@@ -42,6 +42,7 @@ struct Life {
   bool resumed = false;             // recovery: decided again, for what remains
   std::uint64_t retry_boot_ms = 0;  // tries again then; 0: nothing to try
   std::uint64_t give_up_boot_ms = 0;
+  std::int64_t warned_ms = INT64_MAX;           // so long before its end something was said last
   bool start_came = false;                      // not_before of a direct grant has passed
   bool on_host = false;                         // something may have been given: an end has to take it away
   std::vector<Engine::Reply<Outcome>> waiters;  // told when the activation has come to something

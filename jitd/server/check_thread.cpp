@@ -98,20 +98,22 @@ CheckThread::Seams::Seams()
         return id;
       }) {}
 
-CheckThread::CheckThread(UniqueFd listener, std::string board, CheckLog& log, CheckLimits limits, Seams seams)
+CheckThread::CheckThread(UniqueFd listener, std::string board, CheckLog& log, SessionQueue& sessions,
+                         CheckLimits limits, Seams seams)
     : listener_(std::move(listener)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       reserve_(reserve_descriptor()),
       board_(std::move(board)),
       log_(log),
+      sessions_(sessions),
       limits_(limits),
       seams_(std::move(seams)) {}
 
 Result<std::unique_ptr<CheckThread>> CheckThread::start(UniqueFd listener, std::string board, CheckLog& log,
-                                                        CheckLimits limits, Seams seams) try {
+                                                        SessionQueue& sessions, CheckLimits limits, Seams seams) try {
   std::unique_ptr<CheckThread> self(
-      new CheckThread(std::move(listener), std::move(board), log, limits, std::move(seams)));
+      new CheckThread(std::move(listener), std::move(board), log, sessions, limits, std::move(seams)));
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kListener;
@@ -256,14 +258,44 @@ bool CheckThread::serve(int fd, pid_t pid) noexcept {
       answer = wire::answer(*view, *query, clocks);
     }
   }
-  const auto bytes = wire::make_answer(out_, frame->id(), answer);
-  if (!bytes.empty()) (void)::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (!hand_over(fd, frame->id(), *query, answer, pid)) {
+    const auto bytes = wire::make_answer(out_, frame->id(), answer);
+    if (!bytes.empty()) (void)::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
   report(*query, answer, pid);
   return true;
 }
 
+bool CheckThread::hand_over(int fd, std::uint32_t id, const wire::Query& query, const wire::Answer& answer,
+                            pid_t pid) noexcept try {
+  if (query.phase != wire::Phase::session) return false;
+  const bool elevated = query.has_uid && answer.live_sudo;
+  const bool by_gate = answer.verdict == wire::Verdict::allow && answer.grant[0] != '\0';
+  if (answer.verdict == wire::Verdict::deny || answer.verdict == wire::Verdict::unknown || (!elevated && !by_gate))
+    return false;
+  SessionCall call;
+  call.fd = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!call.fd) return true;  // nobody could end it: no answer, which the module takes for a refusal
+  call.id = id;
+  call.answer = answer;
+  call.service = query.service;
+  call.subject = query.subject;
+  call.target = query.target;
+  call.uid = query.uid;
+  call.has_uid = query.has_uid;
+  call.pid = pid;
+  call.came_usec = now_usec();
+  (void)sessions_.add(std::move(call));
+  return true;
+} catch (...) {  // out of memory: likewise
+  return true;
+}
+
 void CheckThread::report(const wire::Query& query, const wire::Answer& answer, pid_t pid) noexcept try {
-  if (query.phase == wire::Phase::close) return log_.close(pid);
+  if (query.phase == wire::Phase::close) {
+    sessions_.close(pid);
+    return log_.close(pid);
+  }
   if (answer.verdict == wire::Verdict::not_gated) return;  // none of our business, so nothing was decided
   log_.add(Engine::CheckReport{shown(query.service), shown(query.subject), word(answer.verdict), answer.gate,
                                answer.grant, 1});

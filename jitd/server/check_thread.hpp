@@ -1,5 +1,6 @@
 // check.sock on a thread of its own, the only one: a login never waits behind an effect, a reload or a flood (P5).
-// One datagram in, one out, non-blocking, answered from the mapped board; nothing of the engine is touched.
+// One datagram in, one out, non-blocking, answered from the mapped board; nothing of the engine is touched. Only a
+// session that begins under a grant goes on to the loop.
 #pragma once
 
 #include <sys/types.h>
@@ -15,6 +16,7 @@
 
 #include "jitd/server/board_cache.hpp"
 #include "jitd/server/check_log.hpp"
+#include "jitd/server/sessions.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/wire/check.hpp"
 #include "policy/result.hpp"
@@ -49,7 +51,8 @@ class CheckThread {
 
   // Starts answering on `listener`.
   [[nodiscard]] static Result<std::unique_ptr<CheckThread>> start(UniqueFd listener, std::string board, CheckLog& log,
-                                                                  CheckLimits limits = {}, Seams seams = {});
+                                                                  SessionQueue& sessions, CheckLimits limits = {},
+                                                                  Seams seams = {});
   CheckThread(const CheckThread&) = delete;
   CheckThread& operator=(const CheckThread&) = delete;
   ~CheckThread();  // stops and joins
@@ -66,7 +69,8 @@ class CheckThread {
     pid_t pid = 0;
   };
 
-  CheckThread(UniqueFd listener, std::string board, CheckLog& log, CheckLimits limits, Seams seams);
+  CheckThread(UniqueFd listener, std::string board, CheckLog& log, SessionQueue& sessions, CheckLimits limits,
+              Seams seams);
   void run() noexcept;
   void accept_some() noexcept;
   void admit(UniqueFd fd) noexcept;
@@ -75,11 +79,16 @@ class CheckThread {
   [[nodiscard]] bool serve(int fd, pid_t pid) noexcept;
   void close_slot(std::size_t index) noexcept;
   [[nodiscard]] int sweep() noexcept;  // closes late ones; milliseconds until the next is late, -1: none
+  // A session under a grant: the loop puts it where the end finds it, and answers. False: it is answered from the
+  // board.
+  [[nodiscard]] bool hand_over(int fd, std::uint32_t id, const wire::Query& query, const wire::Answer& answer,
+                               pid_t pid) noexcept;
   void report(const wire::Query& query, const wire::Answer& answer, pid_t pid) noexcept;
 
   UniqueFd listener_, epoll_, wake_, reserve_;
   BoardCache board_;
   CheckLog& log_;
+  SessionQueue& sessions_;
   CheckLimits limits_;
   Seams seams_;
   std::array<Slot, kSlots> slots_;

@@ -24,6 +24,7 @@
 #include "jitd/server/inbox.hpp"
 #include "jitd/server/journal.hpp"
 #include "jitd/server/notify.hpp"
+#include "jitd/server/sessions.hpp"
 #include "jitd/server/version.hpp"
 #include "jitd/sys/clock.hpp"
 #include "jitd/sys/files.hpp"
@@ -113,6 +114,8 @@ class Daemon {
   std::unique_ptr<VerbPorts> ports_;
   std::unique_ptr<ControlServer> control_;
   CheckLog checks_;
+  SessionQueue session_queue_;
+  std::unique_ptr<Sessions> sessions_;
   std::unique_ptr<CheckThread> check_thread_;
   std::unique_ptr<Inbox> inbox_;
   std::unique_ptr<ConfigWatch> watch_;
@@ -124,6 +127,7 @@ class Daemon {
 Result<void> Daemon::prepare() {
   for (const auto& [path, mode] : {std::pair<std::string, mode_t>{paths_.run, 0755},
                                    {paths_.run + "/sudoers.d", 0755},
+                                   {paths_.run + "/logins", 0700},
                                    {paths_.var, 0700},
                                    {paths_.var + "/inbox", 0700}})
     if (auto made = make_dir(path, mode); !made) return made;
@@ -192,9 +196,10 @@ Result<void> Daemon::open_doors() {
 
   auto check = listen_at(paths_.run + "/check.sock", 0600);
   if (!check) return tl::unexpected(check.error());
-  auto thread = CheckThread::start(std::move(*check), paths_.run + "/board", checks_);
+  auto thread = CheckThread::start(std::move(*check), paths_.run + "/board", checks_, session_queue_);
   if (!thread) return tl::unexpected(thread.error());
   check_thread_ = std::move(*thread);
+  sessions_ = std::make_unique<Sessions>(*loop_, *engine_, session_queue_, paths_.run + "/board");
   check_batch_ = loop_->timer(CLOCK_BOOTTIME, [this] { drain_checks(); });
   check_ready_ = loop_->io(checks_.ready_fd(), EPOLLIN, [this](std::uint32_t) {
     checks_.clear_ready();
@@ -295,6 +300,7 @@ std::vector<std::pair<std::string, std::string>> Daemon::vitals() const {
           {"started", format_utc(WallTime(Seconds(started_)))},
           {"checks", std::to_string(checks_.total())},
           {"checks_dropped", std::to_string(checks_.dropped())},
+          {"processes", Processes().available() ? "yes" : "no"},
           {"connections", std::to_string(control_->connections())},
           {"helper", fmt::format("{} running, {} lost", helper_->workers(), helper_->restarts())}};
 }

@@ -1,7 +1,10 @@
-// systemd, over sd-bus: the dead-man timers.
+// systemd, over sd-bus: the dead-man timers, and the scopes of elevated commands.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
+#include <vector>
 
 #include "jitd/sys/clock.hpp"
 #include "policy/result.hpp"
@@ -18,6 +21,11 @@ class Bus {
   [[nodiscard]] virtual Result<void> start_timer(const std::string& name, std::int64_t wall_ms,
                                                  std::uint64_t from_now_ms) = 0;
   [[nodiscard]] virtual Result<void> stop_timer(const std::string& name) = 0;
+  // Starts the transient unit `scope` in `slice` with this process in it, and has systemd forget it when it is empty.
+  // The job is queued when this returns: that the process is in it is to be seen in its own cgroup.
+  [[nodiscard]] virtual Result<void> start_scope(const std::string& scope, const std::string& slice, pid_t pid) = 0;
+  // Has systemd drop slices that are empty by now. Not waited for, and no harm where it is not done.
+  virtual void stop_slices(const std::vector<std::string>& slices) = 0;
 };
 
 }  // namespace jit

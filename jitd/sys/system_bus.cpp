@@ -17,6 +17,7 @@ namespace jit {
 namespace {
 
 constexpr std::uint64_t kTimeoutUsec = 2'000'000;
+constexpr std::uint64_t kScopeTimeoutUsec = 400'000;  // somebody waits for their command to start
 constexpr const char* kSystemd = "org.freedesktop.systemd1";
 constexpr const char* kManagerPath = "/org/freedesktop/systemd1";
 constexpr const char* kManager = "org.freedesktop.systemd1.Manager";
@@ -166,6 +167,42 @@ Result<void> SystemBus::stop_timer(const std::string& name) {
                                    "ss", unit.c_str(), "replace");
   if (r >= 0 || sd_bus_error_has_name(&error.error, "org.freedesktop.systemd1.NoSuchUnit") != 0) return {};
   return bus_failure("timer " + unit, r, error);
+}
+
+Result<void> SystemBus::start_scope(const std::string& scope, const std::string& slice, pid_t pid) {
+  auto bus = open_bus();
+  if (!bus) return tl::unexpected(bus.error());
+  sd_bus_message* raw = nullptr;
+  int r = sd_bus_message_new_method_call(bus->get(), &raw, kSystemd, kManagerPath, kManager, "StartTransientUnit");
+  const Message call(raw);
+  BusError error;
+  if (r >= 0) r = sd_bus_message_append(raw, "ss", scope.c_str(), "fail");
+  if (r >= 0)
+    r = sd_bus_message_append(raw, "a(sv)", 5,                                            //
+                              "Description", "s", "Command run by a just-in-time grant",  //
+                              "Slice", "s", slice.c_str(),                                //
+                              "PIDs", "au", 1, static_cast<std::uint32_t>(pid),           //
+                              "CollectMode", "s", "inactive-or-failed",                   //
+                              "TimeoutStopUSec", "t", std::uint64_t{1'000'000});
+  if (r >= 0) r = sd_bus_message_append(raw, "a(sa(sv))", 0);
+  if (r >= 0) r = sd_bus_call(bus->get(), raw, kScopeTimeoutUsec, &error.error, nullptr);
+  if (r < 0) return bus_failure(scope, r, error);
+  return {};
+}
+
+void SystemBus::stop_slices(const std::vector<std::string>& slices) {
+  if (slices.empty()) return;
+  const auto bus = open_bus();
+  if (!bus) return;
+  for (const std::string& slice : slices) {
+    sd_bus_message* raw = nullptr;
+    const int r = sd_bus_message_new_method_call(bus->get(), &raw, kSystemd, kManagerPath, kManager, "StopUnit");
+    const Message call(raw);
+    if (r < 0 || sd_bus_message_append(raw, "ss", slice.c_str(), "replace") < 0 ||
+        sd_bus_message_set_expect_reply(raw, 0) < 0 || sd_bus_send(bus->get(), raw, nullptr) < 0)
+      return;
+  }
+  (void)sd_bus_flush(bus->get());
 }
 
 Result<pid_t> SystemBus::main_pid(const std::string& unit) {

@@ -74,7 +74,7 @@ struct Role {
   std::vector<std::string> opens;
   std::vector<SudoRule> sudo;
   bool dangerous = false;
-  bool terminate_on_end = true;  // on_end; accepted, processes are not ended yet
+  bool terminate_on_end = true;  // on_end: what runs under a grant ends with it
   Seconds max_duration{0};
   std::vector<Rule> rules;
   Place place;

@@ -80,6 +80,7 @@ std::string board(const Board& what) {
     grant.not_after_ms = milliseconds(CLOCK_REALTIME) + 600'000;
     grant.boot_deadline_ms = static_cast<std::uint64_t>(milliseconds(CLOCK_BOOTTIME)) + 600'000;
     if (what.gated) grant.opens = {"login", "watch"};
+    grant.has_sudo = what.sudo;
     content.grants = {grant};
   }
   if (what.waited)

@@ -44,6 +44,7 @@ struct Board {
   bool gated = true;    // gates cover her
   bool grant = false;   // she holds one that opens `login`
   bool ended = false;   // its word was set
+  bool sudo = false;    // it has a sudo entitlement, too
   bool waited = false;  // a sudo entitlement of hers has just ended
   std::string boot = kBoot;
 };

@@ -33,6 +33,7 @@ constexpr Codes kIgnored{PAM_IGNORE, PAM_IGNORE, PAM_IGNORE, PAM_IGNORE};
 constexpr Codes kOpen{PAM_SUCCESS, PAM_SUCCESS, PAM_SUCCESS, PAM_SUCCESS};
 constexpr Codes kShut{PAM_PERM_DENIED, PAM_IGNORE, PAM_SYSTEM_ERR, PAM_IGNORE};
 constexpr Codes kEnded{PAM_PERM_DENIED, PAM_PERM_DENIED, PAM_SYSTEM_ERR, PAM_SYSTEM_ERR};
+constexpr Codes kNobodyEnds{PAM_SUCCESS, PAM_SUCCESS, PAM_SYSTEM_ERR, PAM_SYSTEM_ERR};
 constexpr Codes kNobodyKnows{PAM_AUTHINFO_UNAVAIL, PAM_IGNORE, PAM_SYSTEM_ERR, PAM_IGNORE};
 
 // All four codes of `service` in `place` as it is.
@@ -210,6 +211,16 @@ const std::vector<Row>& rows() {
            place.write("board", board({.grant = true}));
            const auto alive = fail();
            check(row, codes(place, "sshd"));
+         }
+       }},
+      {"jitd fails, board: sudo by a grant", kNobodyEnds,
+       [](const Row& row) {
+         for (const auto& [name, fail] : failures_of_jitd()) {
+           INFO(name);
+           const Place place;
+           place.write("board", board({.grant = true, .sudo = true}));
+           const auto alive = fail();
+           check(row, codes(place, "sudo"));
          }
        }},
       {"jitd fails, board: no gate matches", kIgnored,

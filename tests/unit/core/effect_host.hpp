@@ -26,6 +26,16 @@ class FakeBus final : public Bus {
     if (then) then();
     return {};
   }
+  Result<void> start_scope(const std::string& scope, const std::string& slice, pid_t pid) override {
+    if (!works) return fail(Errc::unavailable, "no systemd");
+    log.push_back("scope " + scope + " in " + slice);
+    if (scoped) scoped(scope, slice, pid);
+    return {};
+  }
+  void stop_slices(const std::vector<std::string>& slices) override {
+    for (const std::string& slice : slices) log.push_back("stop " + slice);
+  }
+  std::function<void(const std::string& scope, const std::string& slice, pid_t pid)> scoped;
   Result<void> stop_timer(const std::string& name) override {
     log.push_back("stop " + name);
     running.erase(name);
@@ -46,6 +56,8 @@ inline const std::string kGroupText = "root:x:0:\ndba:x:116:carol\nweb:x:117:\n"
 inline const std::string kShadowText = "root:*::\ndba:!::carol\nweb:!::\n";
 
 struct EffectHost {
+  // What tests run under grants is in a tree of their own, or there is none.
+  Processes processes{CgroupTree{}};
   TempDir dir{there("/dev/shm") ? "/dev/shm"
                                 : "/tmp"};  // fsync is free there: what it orders is tested, not what it costs
   Paths paths{dir / "etc-jit", dir / "var", dir / "run", dir / "etc"};
@@ -56,7 +68,8 @@ struct EffectHost {
   std::unique_ptr<HostEffector> effector;
 
   EffectHost() {
-    for (const auto& folder : {paths.etc_jit, paths.var, paths.run, paths.etc, paths.run + "/sudoers.d"}) {
+    for (const auto& folder :
+         {paths.etc_jit, paths.var, paths.run, paths.etc, paths.run + "/sudoers.d", paths.run + "/logins"}) {
       std::filesystem::create_directories(folder);
       ::chmod(folder.c_str(), 0755);
     }
@@ -69,7 +82,7 @@ struct EffectHost {
   void start() {
     files.fail_at = -1;
     effector.reset();
-    auto opened = HostEffector::open({files, spawn, clock, bus, [] { return gates(); }}, paths);
+    auto opened = HostEffector::open({files, spawn, clock, bus, [] { return gates(); }, processes}, paths);
     REQUIRE(opened);
     effector = std::move(*opened);
   }
@@ -93,7 +106,7 @@ struct EffectHost {
     return one;
   }
   [[nodiscard]] static EndOrder order(const Entitlement& one, const std::string& reason = "revoked") {
-    return {one.grant, one.user, one.uid, one.effects, reason};
+    return {one.grant, one.user, one.uid, one.effects, reason, false};
   }
   // All of it, as the engine does it.
   void activate(const Entitlement& one, const std::vector<Entitlement>& all) {

@@ -170,8 +170,15 @@ Result<void> FakeEffector::give_all(const std::vector<Entitlement>& entitlements
 
 Taken FakeEffector::take(const std::vector<EndOrder>& orders) {
   return plug_.through([&]() -> Taken {
-    if (Result<void> fine = failing("take"); !fine) return {{}, {fine.error().message}};
+    Taken taken;
+    if (Result<void> fine = failing("take"); !fine) {
+      taken.failures.push_back(fine.error().message);
+      return taken;
+    }
     for (const EndOrder& order : orders) {
+      const auto ended = std::erase_if(running, [&](const auto& one) { return one.second == order.grant; }) +
+                         std::erase_if(logins, [&](const auto& one) { return one.second == order.grant; });
+      if (ended > 0) taken.ended[order.grant] = ended;
       given.erase(order.grant);
       board.erase(order.grant);
       if (const auto known = disk.find(order.grant); known != disk.end() && known->second.active) {
@@ -179,19 +186,35 @@ Taken FakeEffector::take(const std::vector<EndOrder>& orders) {
         known->second.reason = order.reason;
       }
     }
-    return {};
+    return taken;
   });
 }
 
 Taken FakeEffector::reconcile(const std::vector<Entitlement>& wanted) {
   return plug_.through([&]() -> Taken {
-    if (Result<void> fine = failing("reconcile"); !fine) return {{}, {fine.error().message}};
+    Taken taken;
+    if (Result<void> fine = failing("reconcile"); !fine) {
+      taken.failures.push_back(fine.error().message);
+      return taken;
+    }
     given.clear();
     for (const Entitlement& one : wanted) {
       if (record_end(one)) given[one.grant] = one;
     }
-    return {};
+    return taken;
   });
+}
+
+Result<void> FakeEffector::elevate(const std::string& grant, bool leave, std::int32_t pid) {
+  if (Result<void> fine = failing("elevate"); !fine) return fine;
+  running[pid] = leave ? "left " + grant : grant;
+  return {};
+}
+
+Result<void> FakeEffector::let_in(const std::string& grant, std::int32_t pid) {
+  if (Result<void> fine = failing("let_in"); !fine) return fine;
+  logins[pid] = grant;
+  return {};
 }
 
 Result<void> FakeEffector::publish(const std::vector<Entitlement>& wanted) {

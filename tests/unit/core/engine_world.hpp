@@ -69,6 +69,13 @@ class FakeEffector final : public Effector {
   Taken reconcile(const std::vector<Entitlement>& wanted) override;
   Result<void> publish(const std::vector<Entitlement>& wanted) override;
   Result<std::vector<EndRecord>> ends() override;
+  Result<void> elevate(const std::string& grant, bool leave, std::int32_t pid) override;
+  Result<void> let_in(const std::string& grant, std::int32_t pid) override;
+  void let_out(std::int32_t pid) override { logins.erase(pid); }
+  void warn(const std::vector<std::string>& grants) override {
+    warned.insert(warned.end(), grants.begin(), grants.end());
+  }
+  void tell(std::uint32_t uid, const std::string& text) override { told.emplace_back(uid, text); }
   void settled(const std::vector<std::string>& grants) override;
   void forget(std::int64_t until) override;
 
@@ -82,7 +89,11 @@ class FakeEffector final : public Effector {
   std::set<std::pair<std::string, std::string>> before;  // memberships that are not ours
   std::map<std::string, EndRecord> disk;                 // `ends`
   std::map<std::string, std::pair<Errc, int>> failures;
-  std::string cannot_be_given;  // a user
+  std::string cannot_be_given;                  // a user
+  std::map<std::int32_t, std::string> running;  // process: its grant, "left ID" where it is left alone
+  std::map<std::int32_t, std::string> logins;
+  std::vector<std::string> warned;                          // grants whose processes got SIGTERM
+  std::vector<std::pair<std::uint32_t, std::string>> told;  // uid, line
   std::vector<std::string> calls;
   std::string boot;
 

@@ -231,7 +231,7 @@ TEST_CASE("status says that processes live on", "[jitctl]") {
       Verb::status,
       done(Row().text(Tag::host, "db1").text(Tag::policy, "last-good").text(Tag::warning, "w\nx"), {active}));
   CHECK(f.jitctl({"status"}) == Exit::done);
-  CHECK(f.out.str().find("processes that run then are not ended") != std::string::npos);
+  CHECK(f.out.str().find("what runs under it is ended") != std::string::npos);
   CHECK(f.out.str().find("last good policy is in force") != std::string::npos);
   CHECK(f.out.str().find("warning: w\\nx\n") != std::string::npos);
 }

@@ -45,7 +45,8 @@ class CheckBench {
     seams.server_of = seams.server_of == 0 ? ::getuid() : seams.server_of;
     auto listener = listen_at(folder / "check.sock", 0600);
     REQUIRE(listener);
-    auto started = CheckThread::start(std::move(*listener), folder / "board", log, limits, std::move(seams));
+    auto started =
+        CheckThread::start(std::move(*listener), folder / "board", log, sessions, limits, std::move(seams));
     REQUIRE(started);
     thread = std::move(*started);
   }
@@ -90,6 +91,7 @@ class CheckBench {
   }
 
   Folder folder;
+  SessionQueue sessions;
   CheckLog log;
   std::unique_ptr<CheckThread> thread;
 };
@@ -223,7 +225,19 @@ TEST_CASE("answers are counted for the audit, sessions kept for status", "[serve
   bench.publish(content());
   for (int i = 0; i < 5; ++i) REQUIRE(bench.check("alice"));
   REQUIRE(bench.check("bob\x1b[2J"));
-  REQUIRE(bench.check("alice", wire::Phase::session));
+  {
+    // A session under a grant is the loop's to answer.
+    const auto client = bench.connect();
+    REQUIRE(CheckBench::ask(*client, "alice", wire::Phase::session));
+    CHECK_FALSE(CheckBench::hear(*client, 50));
+    SessionCall call;
+    REQUIRE(bench.sessions.take(call));
+    CHECK(call.subject == "alice");
+    CHECK(call.uid == 1001);
+    CHECK(call.pid == ::getpid());
+    CHECK(call.id == 9);
+    CHECK(call.answer.verdict == wire::Verdict::allow);
+  }
   // The report follows the answer.
   for (int i = 0; i < 1000 && bench.log.total() < 7; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   pollfd wait{bench.log.ready_fd(), POLLIN, 0};
@@ -244,6 +258,14 @@ TEST_CASE("answers are counted for the audit, sessions kept for status", "[serve
   for (int i = 0; i < 1000 && !bench.log.sessions().empty(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK(bench.log.sessions().empty());
+}
+
+TEST_CASE("a session that no grant lets in is answered at once", "[server]") {
+  CheckBench bench;
+  bench.publish(content());
+  CHECK(bench.check("bob", wire::Phase::session));
+  SessionCall call;
+  CHECK_FALSE(bench.sessions.take(call));
 }
 
 TEST_CASE("the log of checks is bounded", "[server]") {

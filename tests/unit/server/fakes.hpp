@@ -104,6 +104,16 @@ class FakeEngine final : public Engine {
     called("pending", caller);
     reply(std::vector<GrantView>{view("0123456789abcdef")});
   }
+  void elevate(const Elevation& what, Reply<std::string> reply) override {
+    calls.push_back("elevate " + std::to_string(what.uid) + " " + what.target + " " + what.opened_by);
+    reply(elevated);
+  }
+  void let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) override {
+    calls.push_back("let_in " + grant + " " + std::to_string(pid));
+    reply(elevated);
+  }
+  void let_out(std::int32_t pid) override { calls.push_back("let_out " + std::to_string(pid)); }
+  Result<std::string> elevated = std::string();
   void barred(const Caller& caller, Reply<std::string> reply) override {
     called("barred", caller);
     reply(barred_by);

@@ -1,0 +1,128 @@
+// What runs under a grant: elevated commands and logins are put where its end finds them, and told before it comes.
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "jitd/core/engine_impl.hpp"
+#include "policy/text.hpp"
+#include "policy/time.hpp"
+
+namespace jit {
+namespace {
+
+// Before a planned end: a line on the user's terminals, those of these that are well within the grant's time.
+constexpr std::array<std::int64_t, 3> kToldMs{600'000, 120'000, 30'000};
+// And SIGTERM, less before the end of a short grant.
+constexpr std::int64_t kTermMs = 5'000;
+constexpr std::int64_t kShare = 10;  // at most a tenth of the grant's time
+
+std::int64_t term_ms(const GrantRecord& record) {
+  return std::min(kTermMs, std::max<std::int64_t>(record.not_after - record.activated, 1) * 1000 / kShare);
+}
+
+// How long before its end something is said of a grant, longest first; the last is SIGTERM.
+std::vector<std::int64_t> marks_of(const GrantRecord& record) {
+  std::vector<std::int64_t> marks;
+  for (const std::int64_t mark : kToldMs)
+    if (mark * 2 <= (record.not_after - record.activated) * 1000) marks.push_back(mark);
+  marks.push_back(term_ms(record));
+  return marks;
+}
+
+}  // namespace
+
+bool EngineImpl::left_alone(const GrantRecord& record) const {
+  const Role* role = host_->policy.role(record.role);
+  return role != nullptr && !role->terminate_on_end;
+}
+
+std::int64_t EngineImpl::left_ms(const Life& life, Instant at) {
+  const auto boot = static_cast<std::int64_t>(life.record.boot_deadline_ms) - static_cast<std::int64_t>(at.boot_ms);
+  return std::min(life.record.not_after * 1000 - at.wall_ms, boot);
+}
+
+std::optional<std::uint64_t> EngineImpl::warning_at_boot_ms(const Life& life, Instant at) {
+  if (life.record.state != GrantState::active) return std::nullopt;
+  for (const std::int64_t mark : marks_of(life.record)) {
+    if (mark >= life.warned_ms) continue;
+    return at.boot_ms + static_cast<std::uint64_t>(std::max<std::int64_t>(left_ms(life, at) - mark, 0));
+  }
+  return std::nullopt;
+}
+
+void EngineImpl::warn_of_ends(Instant at) {
+  std::vector<std::string> soon;
+  for (const auto& [digest, life] : lives_) {
+    const GrantRecord& record = life->record;
+    const std::int64_t left = left_ms(*life, at);
+    if (record.state != GrantState::active || left <= 0) continue;
+    std::optional<std::int64_t> due;  // what was slept through is said once, by the latest of it
+    for (const std::int64_t mark : marks_of(record))
+      if (mark >= left && mark < life->warned_ms) due = mark;
+    if (!due) continue;
+    life->warned_ms = *due;
+    const bool leave = left_alone(record);
+    if (*due == term_ms(record)) {
+      if (!leave) soon.push_back(record.id);
+      continue;
+    }
+    const std::string then =
+        leave ? "what runs under it goes on." : "commands that run under it, and logins that it let in, end then.";
+    ports_.effector.tell(record.uid, "jit: your role " + record.role + " ends at " +
+                                         format_utc(WallTime(Seconds(record.not_after))) + ", in " +
+                                         format_duration(Seconds((left + 999) / 1000)) + "; " + then);
+  }
+  if (!soon.empty()) ports_.effector.warn(soon);
+}
+
+void EngineImpl::elevate(const Elevation& what, Reply<std::string> reply) {
+  const Turn turn(*this);
+  const Instant at = now();
+  LifePtr best;
+  for (const auto& [digest, life] : lives_) {
+    const GrantRecord& record = life->record;
+    if (record.state != GrantState::active || record.uid != what.uid || left_ms(*life, at) <= 0) continue;
+    const auto runs_as = [&](const SudoEffect& effect) { return effect.as == what.target; };
+    const Effects effects = entitlement_of(*life).effects;
+    const bool by_rule = std::any_of(effects.sudo.begin(), effects.sudo.end(), runs_as);
+    const bool by_gate = !what.opened_by.empty() && record.id == what.opened_by;
+    if (!by_rule && !by_gate) continue;
+    if (!best || left_ms(*best, at) < left_ms(*life, at)) best = life;
+  }
+  // By a rule of somebody else's making, for a target that no grant of theirs gives.
+  if (!best) return answer<std::string>(reply, std::string());
+  const std::string& id = best->record.id;
+  if (Result<void> put = ports_.effector.elevate(id, left_alone(best->record), what.pid); !put) {
+    journal(
+        3,
+        "a command of " + best->record.user + " was refused, since its end could not be kept: " + put.error().message,
+        best.get(), "elevate");
+    return answer<std::string>(reply, tl::unexpected<Error>(put.error()));
+  }
+  journal(6, best->record.user + " runs a command as " + shown(what.target, 256), best.get(), "elevate",
+          {{"JIT_PID", std::to_string(what.pid)}, {"JIT_SERVICE", what.service}});
+  answer<std::string>(reply, std::string(id));
+}
+
+void EngineImpl::let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) {
+  const Turn turn(*this);
+  const auto life = std::find_if(lives_.begin(), lives_.end(), [&](const auto& entry) {
+    return entry.second->record.id == grant && entry.second->record.state == GrantState::active;
+  });
+  if (life == lives_.end()) return answer<std::string>(reply, fail(Errc::refused, "the grant has just ended"));
+  if (!left_alone(life->second->record)) {
+    // A login by a shut door is worse than one that somebody has to end by hand.
+    if (Result<void> noted = ports_.effector.let_in(grant, pid); !noted)
+      journal(
+          3,
+          "a login of " + life->second->record.user + " will not be ended with its grant: " + noted.error().message,
+          life->second.get(), "login");
+  }
+  answer<std::string>(reply, std::string(grant));
+}
+
+void EngineImpl::let_out(std::int32_t pid) {
+  ports_.effector.let_out(pid);
+}
+
+}  // namespace jit

@@ -1,0 +1,66 @@
+#include "jitd/core/running.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+
+#include "jitd/sys/accounts.hpp"
+
+namespace jit {
+namespace {
+
+constexpr int kPatienceMs =
+    50;  // a killed process is gone in a few ms; nobody waits longer for one in the kernel's hands
+
+}  // namespace
+
+void end_running(const Processes& processes, Logins& logins, const std::function<bool(const std::string&)>& over,
+                 Taken& taken) {
+  for (const std::string& grant : processes.grants()) {
+    if (!over(grant)) continue;
+    if (const std::size_t killed = processes.kill(grant); killed > 0) taken.ended[grant] += killed;
+  }
+  for (const auto& [grant, killed] : logins.kill(over)) taken.ended[grant] += killed;
+}
+
+void end_holders(const Processes& processes, const std::string& etc, const std::vector<LostGroup>& lost,
+                 Taken& taken) {
+  if (lost.empty()) return;
+  auto accounts = LocalAccounts::read(etc);
+  if (!accounts && accounts.error().errnum == ENOENT) accounts = LocalAccounts();
+  if (!accounts) {
+    taken.failures.push_back("processes that hold a group of a grant that is over were not looked for: " +
+                             accounts.error().message);
+    return;
+  }
+  Processes::Holders holders;
+  std::map<uid_t, std::string> grant_of;
+  for (const LostGroup& one : lost) {
+    const LocalUser* user = accounts->user(one.uid);
+    const LocalGroup* group = accounts->group(one.gid);
+    if (user != nullptr && user->gid == one.gid) continue;
+    if (group != nullptr && std::ranges::find(group->members, one.user) != group->members.end()) continue;
+    // What the primary group of a user from a directory is, only their processes tell.
+    holders[one.gid][one.uid] = user != nullptr;
+    grant_of.emplace(one.uid, one.grant);
+  }
+  for (const auto& [uid, killed] : processes.kill_holders(holders)) taken.ended[grant_of[uid]] += killed;
+}
+
+void see_them_gone(const Processes& processes, Bus& bus, const std::function<bool(const std::string&)>& over,
+                   Taken& taken) {
+  std::vector<std::string> grants = processes.grants();
+  std::erase_if(grants, [&](const std::string& grant) { return !over(grant); });
+  if (grants.empty()) return;
+  if (const std::size_t left = processes.left_after(grants, kPatienceMs); left > 0) {
+    taken.failures.push_back(std::to_string(left) +
+                             " processes of grants that are over were killed and are not gone");
+    return;
+  }
+  std::vector<std::string> slices;
+  slices.reserve(grants.size());
+  for (const std::string& grant : grants) slices.push_back(Processes::slice(grant, Processes::AtEnd::taken));
+  bus.stop_slices(slices);
+}
+
+}  // namespace jit

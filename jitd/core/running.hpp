@@ -1,0 +1,30 @@
+// What still runs when grants are over, ended by jitd and by `jitd --expire` in the same way.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "jitd/core/effector.hpp"
+#include "jitd/effects/logins.hpp"
+#include "jitd/effects/processes.hpp"
+#include "jitd/sys/bus.hpp"
+
+namespace jit {
+
+// Kills the slices of grants for which `over` says so, and the logins that they let in, and says how many processes
+// that were. `over` is asked about every grant that has a slice or a login here.
+void end_running(const Processes& processes, Logins& logins, const std::function<bool(const std::string&)>& over,
+                 Taken& taken);
+
+// Kills the processes of users that hold a group which their user has no longer: a process keeps the groups that it
+// started with. Who is still in it by ETC/group, or by primary group, keeps them.
+void end_holders(const Processes& processes, const std::string& etc, const std::vector<LostGroup>& lost,
+                 Taken& taken);
+
+// Waits a moment for what was killed to be gone; what is not is a failure, to be looked at again. systemd then drops
+// the slices.
+void see_them_gone(const Processes& processes, Bus& bus, const std::function<bool(const std::string&)>& over,
+                   Taken& taken);
+
+}  // namespace jit

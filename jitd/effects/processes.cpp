@@ -1,0 +1,283 @@
+#include "jitd/effects/processes.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+#include "jitd/sys/fd.hpp"
+#include "jitd/sys/files.hpp"
+#include "jitd/sys/pidfd.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+constexpr std::size_t kMaxProcFile = 1U << 20U;
+constexpr std::size_t kMaxProcesses = 1U << 22U;  // PID_MAX_LIMIT
+constexpr int kDeepest = 16;                      // cgroups that a root process made below its scope
+constexpr int kRounds = 20;                       // of killing one by one, against forks in between
+constexpr std::string_view kTaken = "jit", kLeft = "jitleft";
+
+std::string_view root_of(Processes::AtEnd at_end) {
+  return at_end == Processes::AtEnd::taken ? kTaken : kLeft;
+}
+
+// Lines of /proc files are words and paths that the kernel wrote; what is no number ends the list.
+std::vector<std::uint64_t> numbers(std::string_view text) {
+  std::vector<std::uint64_t> found;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at < end) {
+    if (*at == ' ' || *at == '\t' || *at == '\n') {
+      ++at;
+      continue;
+    }
+    std::uint64_t number = 0;
+    const auto [next, error] = std::from_chars(at, end, number);
+    if (error != std::errc{}) break;
+    found.push_back(number);
+    at = next;
+  }
+  return found;
+}
+
+std::string_view line_of(std::string_view text, std::string_view key) {
+  const auto at = text.find(std::string("\n") + std::string(key));
+  if (at == std::string_view::npos) return {};
+  const auto from = at + 1 + key.size();
+  return text.substr(from, text.find('\n', from) - from);
+}
+
+// PATH of "N:CONTROLLER:PATH" in /proc/PID/cgroup.
+std::optional<std::string> path_in(std::string_view text, bool unified) {
+  for (const std::string_view line : split(text, '\n')) {
+    const auto first = line.find(':');
+    const auto second = first == std::string_view::npos ? first : line.find(':', first + 1);
+    if (second == std::string_view::npos) continue;
+    const std::string_view controller = line.substr(first + 1, second - first - 1);
+    if (unified ? controller.empty() : controller == "name=systemd") return std::string(line.substr(second + 1));
+  }
+  return std::nullopt;
+}
+
+bool write_word(const std::string& path, std::string_view word) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  return fd && ::write(fd.get(), word.data(), word.size()) == static_cast<ssize_t>(word.size());
+}
+
+void collect(const std::string& folder, int depth, std::vector<pid_t>& pids) {
+  if (const auto text = read_file(folder + "/cgroup.procs", kMaxProcFile)) {
+    for (const std::uint64_t pid : numbers(*text)) pids.push_back(static_cast<pid_t>(pid));
+  }
+  if (depth >= kDeepest) return;
+  const auto dir = open_dir(folder);
+  if (!dir) return;
+  const auto names = list_dir(dir->get());
+  if (!names) return;
+  for (const std::string& name : *names) {
+    struct stat seen {};
+    if (::fstatat(dir->get(), name.c_str(), &seen, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(seen.st_mode)) {
+      collect(folder + "/" + name, depth + 1, pids);
+    }
+  }
+}
+
+bool signal_process(pid_t pid, int number) {
+  const UniqueFd process = open_pidfd(pid);
+  return process && signal_pidfd(process, number) == 0;
+}
+
+bool is_session(std::string_view unit) {
+  constexpr std::string_view kPrefix = "session-", kSuffix = ".scope";
+  return unit.size() > kPrefix.size() + kSuffix.size() && unit.starts_with(kPrefix) && unit.ends_with(kSuffix);
+}
+
+}  // namespace
+
+CgroupTree find_cgroup_tree(const std::string& proc) {
+  CgroupTree tree;
+  std::string unified, named;
+  const auto mounts = read_file(proc + "/self/mountinfo", kMaxProcFile);
+  if (!mounts) return tree;
+  for (const std::string_view line : split(*mounts, '\n')) {
+    // 36 35 98:0 ROOT MOUNT OPTIONS [FIELDS...] - TYPE SOURCE SUPER-OPTIONS (proc_pid_mountinfo(5))
+    const auto fields = split(line, ' ');
+    const auto dash = std::find(fields.begin(), fields.end(), "-");
+    if (fields.size() < 10 || fields.end() - dash < 4) continue;
+    if (fields[4].find('\\') != std::string_view::npos) continue;  // no place where systemd mounts it
+    const std::string_view type = dash[1], options = dash[3];
+    if (type == "cgroup2" && unified.empty()) unified = fields[4];
+    if (type == "cgroup" && named.empty() && options.find("name=systemd") != std::string_view::npos)
+      named = fields[4];
+  }
+  const auto first = read_file(proc + "/1/cgroup", kMaxProcFile);
+  if (!first) return tree;
+  constexpr std::string_view kInit = "/init.scope";
+  for (const bool is_unified : {true, false}) {
+    const std::string& mount = is_unified ? unified : named;
+    auto path = path_in(*first, is_unified);
+    // Where systemd does not manage a tree, its own process is not in a scope of it.
+    if (mount.empty() || !path || !path->ends_with(kInit)) continue;
+    path->resize(path->size() - kInit.size());
+    tree = {mount + *path, *path, is_unified};
+    return tree;
+  }
+  return tree;
+}
+
+Processes::Processes(CgroupTree tree, std::string proc) : tree_(std::move(tree)), proc_(std::move(proc)) {}
+
+std::string Processes::slice(const std::string& grant, AtEnd at_end) {
+  return std::string(root_of(at_end)) + "-" + grant + ".slice";
+}
+
+std::string Processes::scope(const std::string& grant, AtEnd at_end, pid_t pid) {
+  return std::string(root_of(at_end)) + "-" + grant + "-" + std::to_string(pid) + ".scope";
+}
+
+std::string Processes::folder_of(const std::string& grant, AtEnd at_end) const {
+  return tree_.folder + "/" + std::string(root_of(at_end)) + ".slice/" + slice(grant, at_end);
+}
+
+std::string Processes::cgroup_of(pid_t pid) const {
+  const auto text = read_file(proc_ + "/" + std::to_string(pid) + "/cgroup", kMaxProcFile);
+  if (!text) return {};
+  const auto path = path_in(*text, tree_.unified);
+  if (!path || !path->starts_with(tree_.prefix)) return {};
+  return path->substr(tree_.prefix.size());
+}
+
+bool Processes::in_scope(const std::string& grant, AtEnd at_end, pid_t pid) const {
+  return available() && cgroup_of(pid) == "/" + std::string(root_of(at_end)) + ".slice/" + slice(grant, at_end) +
+                                              "/" + scope(grant, at_end, pid);
+}
+
+std::vector<std::string> Processes::grants() const {
+  std::vector<std::string> found;
+  if (!available()) return found;
+  const auto dir = open_dir(tree_.folder + "/" + std::string(kTaken) + ".slice");
+  const auto names = dir ? list_dir(dir->get()) : tl::unexpected(dir.error());
+  if (!names) return found;
+  const std::string prefix = std::string(kTaken) + "-";
+  constexpr std::string_view kSuffix = ".slice";
+  for (const std::string_view name : *names) {
+    if (!name.starts_with(prefix) || !name.ends_with(kSuffix) || name.size() <= prefix.size() + kSuffix.size())
+      continue;
+    found.emplace_back(name.substr(prefix.size(), name.size() - prefix.size() - kSuffix.size()));
+  }
+  return found;
+}
+
+std::vector<pid_t> Processes::in_slice(const std::string& grant, AtEnd at_end) const {
+  std::vector<pid_t> pids;
+  if (available()) collect(folder_of(grant, at_end), 0, pids);
+  return pids;
+}
+
+std::size_t Processes::warn(const std::string& grant) const {
+  std::size_t told = 0;
+  for (const pid_t pid : in_slice(grant)) {
+    if (!signal_process(pid, SIGTERM)) continue;
+    (void)signal_process(pid, SIGCONT);
+    ++told;
+  }
+  return told;
+}
+
+std::size_t Processes::kill_folder(const std::string& folder) const {
+  std::vector<pid_t> pids;
+  collect(folder, 0, pids);
+  const std::size_t count = pids.size();
+  if (count == 0) return 0;
+  if (tree_.unified && write_word(folder + "/cgroup.kill", "1")) return count;
+  for (int round = 0; round < kRounds && !pids.empty(); ++round) {
+    for (const pid_t pid : pids) (void)signal_process(pid, SIGKILL);
+    pids.clear();
+    collect(folder, 0, pids);
+  }
+  return count;
+}
+
+std::size_t Processes::kill(const std::string& grant) const {
+  return available() ? kill_folder(folder_of(grant, AtEnd::taken)) : 0;
+}
+
+std::size_t Processes::left_after(const std::vector<std::string>& grants, int ms) const {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
+  for (;;) {
+    std::size_t left = 0;
+    for (const std::string& grant : grants) left += in_slice(grant).size();
+    if (left == 0 || std::chrono::steady_clock::now() >= until) return left;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+std::map<uid_t, std::size_t> Processes::kill_holders(const Holders& holders) const {
+  std::map<uid_t, std::size_t> killed;
+  if (holders.empty()) return killed;
+  const auto dir = open_dir(proc_);
+  const auto names = dir ? list_dir(dir->get(), kMaxProcesses) : tl::unexpected(dir.error());
+  if (!names) return killed;
+  for (const std::string& name : *names) {
+    const auto pid = parse_number(name, INT32_MAX);
+    if (!pid || *pid == 0) continue;
+    // The descriptor first: what is read then is of the process that is signalled, or of none.
+    const UniqueFd process = open_pidfd(static_cast<pid_t>(*pid));
+    const auto status = process ? read_file(proc_ + "/" + name + "/status", kMaxProcFile) : fail(Errc::not_found, "");
+    if (!status) continue;
+    const auto uids = numbers(line_of(*status, "Uid:")), own = numbers(line_of(*status, "Gid:")),
+               groups = numbers(line_of(*status, "Groups:"));
+    const auto holds = [&](std::uint64_t uid) {
+      return std::ranges::any_of(holders, [&](const auto& group) {
+        const auto user = group.second.find(static_cast<uid_t>(uid));
+        if (user == group.second.end()) return false;
+        const bool is_own = std::ranges::find(own, group.first) != own.end();
+        return is_own ? user->second : std::ranges::find(groups, group.first) != groups.end();
+      });
+    };
+    const auto whose = std::ranges::find_if(uids, holds);
+    if (whose == uids.end() || has_ended(process)) continue;
+    if (signal_pidfd(process, SIGKILL) == 0) ++killed[static_cast<uid_t>(*whose)];
+  }
+  return killed;
+}
+
+Result<std::uint64_t> Processes::start_ticks(pid_t pid) const {
+  const std::string path = proc_ + "/" + std::to_string(pid) + "/stat";
+  const auto text = read_file(path, kMaxProcFile);
+  if (!text) return tl::unexpected(text.error());
+  // The name stands in parentheses and may hold any byte: the fields begin behind the last one (CVE-2017-1000367).
+  const auto behind = text->rfind(") ");
+  if (behind == std::string::npos) return fail(Errc::invalid, path + " is malformed");
+  constexpr std::size_t kStart = 22 - 3;  // field 22; the first behind the name is 3
+  const auto fields = split(std::string_view(*text).substr(behind + 2), ' ');
+  if (fields.size() <= kStart) return fail(Errc::invalid, path + " is malformed");
+  return parse_number(fields[kStart]);
+}
+
+bool Processes::warn_login(pid_t pid, std::uint64_t start) const {
+  const UniqueFd process = open_pidfd(pid);
+  const auto now = start_ticks(pid);
+  return process && now && *now == start && signal_pidfd(process, SIGTERM) == 0;
+}
+
+std::size_t Processes::kill_login(pid_t pid, std::uint64_t start) const {
+  const UniqueFd process = open_pidfd(pid);
+  const auto now = start_ticks(pid);
+  if (!process || !now || *now != start || has_ended(process)) return 0;
+  const std::string cgroup = cgroup_of(pid);
+  if (available() && is_session(std::string_view(cgroup).substr(cgroup.rfind('/') + 1))) {
+    if (const std::size_t ended = kill_folder(tree_.folder + cgroup); ended > 0) return ended;
+  }
+  return signal_pidfd(process, SIGKILL) == 0 ? 1 : 0;
+}
+
+}  // namespace jit

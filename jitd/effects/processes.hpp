@@ -1,0 +1,76 @@
+// What runs under grants, and its end. An elevated command runs in a scope of its grant's slice (systemd.slice(5)),
+// so that nohup, setsid, tmux and double forks stay inside; sys/bus.hpp starts the scopes. Counting and ending needs
+// the cgroup tree alone, so it works with systemd busy and jitd dead.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "policy/result.hpp"
+
+namespace jit {
+
+// Where systemd keeps its units: the cgroup2 tree, on older hosts the v1 tree name=systemd.
+struct CgroupTree {
+  std::string folder;  // the folder of systemd's own root ("/sys/fs/cgroup"); empty: there is none
+  std::string prefix;  // what stands before "/jit.slice" in /proc/PID/cgroup: "" but in a container without namespace
+  bool unified = true;
+};
+// Reads /proc/self/mountinfo and /proc/1/cgroup (cgroups(7)).
+[[nodiscard]] CgroupTree find_cgroup_tree(const std::string& proc = "/proc");
+
+class Processes {
+ public:
+  // How a grant's processes end: `taken` with it, `left` alone (on_end = "leave"). The slice says which, so that
+  // `jitd --expire`, which knows no policy, treats both right.
+  enum class AtEnd : std::uint8_t { taken, left };
+
+  explicit Processes(CgroupTree tree = find_cgroup_tree(), std::string proc = "/proc");
+
+  // False on a host without systemd's cgroups: no grant with sudo can be ended there in full.
+  [[nodiscard]] bool available() const { return !tree_.folder.empty(); }
+
+  [[nodiscard]] static std::string slice(const std::string& grant, AtEnd at_end);             // jit-ID.slice
+  [[nodiscard]] static std::string scope(const std::string& grant, AtEnd at_end, pid_t pid);  // jit-ID-PID.scope
+
+  // Whether the process is in its scope of this grant's slice, by its own cgroup file.
+  [[nodiscard]] bool in_scope(const std::string& grant, AtEnd at_end, pid_t pid) const;
+
+  // Grants that have a slice that is taken at the end; a leftover of one that is over is residue.
+  [[nodiscard]] std::vector<std::string> grants() const;
+  // Processes in the slice, its scopes and whatever they made below them.
+  [[nodiscard]] std::vector<pid_t> in_slice(const std::string& grant, AtEnd at_end = AtEnd::taken) const;
+  // SIGTERM, and SIGCONT so that a stopped one hears it. How many were told.
+  std::size_t warn(const std::string& grant) const;
+  // SIGKILL to all of them at once (cgroup.kill; process by process before Linux 5.14). How many there were.
+  std::size_t kill(const std::string& grant) const;
+  // Waits until those slices are empty, at most `ms` for all; how many processes are left in them.
+  [[nodiscard]] std::size_t left_after(const std::vector<std::string>& grants, int ms) const;
+
+  // {gid: {uid: whether also where it is the process's own group (Gid), and not only one of its Groups}}
+  using Holders = std::map<gid_t, std::map<uid_t, bool>>;
+  // Kills every process of those users that holds that group. How many there were, by uid.
+  std::map<uid_t, std::size_t> kill_holders(const Holders& holders) const;
+
+  // The login that a process belongs to: kills the logind session around it (session-N.scope), without one the
+  // process itself. `start` is field 22 of /proc/PID/stat: another process of that pid is left alone.
+  std::size_t kill_login(pid_t pid, std::uint64_t start) const;
+  // SIGTERM to it. False when it is gone.
+  bool warn_login(pid_t pid, std::uint64_t start) const;
+  // Field 22 of /proc/PID/stat, in clock ticks since boot.
+  [[nodiscard]] Result<std::uint64_t> start_ticks(pid_t pid) const;
+
+ private:
+  [[nodiscard]] std::string folder_of(const std::string& grant, AtEnd at_end) const;
+  [[nodiscard]] std::string cgroup_of(pid_t pid) const;  // below the prefix; empty: unknown
+  std::size_t kill_folder(const std::string& folder) const;
+
+  CgroupTree tree_;
+  std::string proc_;
+};
+
+}  // namespace jit

@@ -1,0 +1,123 @@
+#include "jitd/server/sessions.hpp"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <exception>
+#include <utility>
+
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+// pam_jit waits no longer for an answer (kSessionTimeoutMs there): who asked has been refused by then.
+constexpr std::uint64_t kStaleUsec = 1'800'000;
+constexpr std::size_t kMostClosed = 4096;
+
+wire::Clocks clocks_now() {
+  return {static_cast<std::int64_t>(Loop::now_usec(CLOCK_REALTIME) / 1000), Loop::now_usec(CLOCK_BOOTTIME) / 1000};
+}
+
+}  // namespace
+
+SessionQueue::SessionQueue() : ready_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+bool SessionQueue::add(SessionCall call) noexcept try {
+  const std::lock_guard lock(mutex_);
+  if (calls_.size() >= kMost) return false;
+  calls_.push_back(std::move(call));
+  (void)eventfd_write(ready_.get(), 1);
+  return true;
+} catch (const std::exception&) {  // out of memory
+  return false;
+}
+
+void SessionQueue::close(std::int32_t pid) noexcept try {
+  const std::lock_guard lock(mutex_);
+  if (closed_.size() >= kMostClosed) return;
+  closed_.push_back(pid);
+  (void)eventfd_write(ready_.get(), 1);
+} catch (const std::exception&) {  // its record is found to be of no process when the grant ends
+}
+
+bool SessionQueue::take(SessionCall& call) {
+  const std::lock_guard lock(mutex_);
+  if (calls_.empty()) return false;
+  call = std::move(calls_.front());
+  calls_.pop_front();
+  return true;
+}
+
+std::deque<std::int32_t> SessionQueue::closed() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(closed_, {});
+}
+
+void SessionQueue::clear_ready() noexcept {
+  eventfd_t value = 0;
+  (void)eventfd_read(ready_.get(), &value);
+}
+
+Sessions::Sessions(Loop& loop, Engine& engine, SessionQueue& queue, std::string board)
+    : engine_(engine), queue_(queue), board_(std::move(board)) {
+  more_ = loop.later([this] { serve_one(); });
+  ready_ = loop.io(queue_.ready_fd(), EPOLLIN, [this](std::uint32_t) {
+    queue_.clear_ready();
+    for (const std::int32_t pid : queue_.closed()) engine_.let_out(pid);
+    more_.arm(0);
+  });
+}
+
+// One at a time, so that ends get their turn in between.
+void Sessions::serve_one() {
+  auto call = std::make_shared<SessionCall>();
+  if (!queue_.take(*call)) return;
+  more_.arm(0);
+  if (Loop::now_usec(CLOCK_BOOTTIME) - call->came_usec > kStaleUsec) return;
+  const auto then = [this, alive = std::weak_ptr<const bool>(alive_), call](Result<std::string> grant) {
+    if (!alive.expired()) answer(*call, grant);
+  };
+  if (!call->has_uid) return engine_.let_in(call->answer.grant, call->pid, then);
+  engine_.elevate(
+      {call->uid, call->pid, call->service, call->target, call->answer.gate[0] != '\0' ? call->answer.grant : ""},
+      then);
+}
+
+bool Sessions::lives(const SessionCall& call, const std::string& grant) {
+  const wire::BoardSource* source = board_.current();
+  const auto view = source != nullptr ? wire::BoardView::open(*source) : std::nullopt;
+  const auto subject = view ? view->subject(call.subject) : std::nullopt;
+  if (!subject) return false;
+  const wire::Clocks now = clocks_now();
+  bool found = false;
+  const bool read = view->grants_of(*subject, [&](const wire::BoardGrant& one) noexcept {
+    found = found ||
+            (grant == one.id && one.live && now.wall_ms < one.not_after_ms && now.boot_ms < one.boot_deadline_ms);
+  });
+  return read && found;
+}
+
+void Sessions::answer(const SessionCall& call, const Result<std::string>& grant) {
+  wire::Answer out = call.answer;
+  const auto refuse = [&](std::string_view why) {
+    out = {};
+    out.verdict = wire::Verdict::deny;
+    wire::copy_text(out.message, why);
+  };
+  if (!grant) {
+    refuse("pam_jit: this cannot be let in, because nobody could end it with your grant: " +
+           shown(grant.error().message, 300));
+  } else if (!grant->empty() && !lives(call, *grant)) {
+    refuse("pam_jit: your grant has just ended.");
+  } else if (!grant->empty()) {
+    wire::copy_text(out.grant, *grant);
+  }
+  std::array<std::byte, wire::kMaxCheckFrame> buffer{};
+  const auto bytes = wire::make_answer(buffer, call.id, out);
+  if (!bytes.empty()) (void)::send(call.fd.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+}  // namespace jit

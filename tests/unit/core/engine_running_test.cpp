@@ -1,0 +1,152 @@
+// P2: what runs under a grant belongs to it, is told of its end, and ends with it.
+#include "tests/unit/catch.hpp"
+#include "tests/unit/core/engine_world.hpp"
+
+using namespace jit;
+using namespace jit::test;
+
+namespace {
+
+// The grant that a command of this user to this target is put under; "none"; or "refused: why".
+std::string elevated(World& world, std::uint32_t uid, const std::string& target, std::int32_t pid = 500,
+                     const std::string& opened_by = "") {
+  std::string said = "no answer";
+  world.engine->elevate({uid, pid, "sudo", target, opened_by}, [&](Result<std::string> grant) {
+    said = !grant ? "refused: " + grant.error().message : grant->empty() ? "none" : *grant;
+  });
+  return said;
+}
+
+void add_role(World& world, const std::string& more) {
+  world.policy_text += more;
+  world.reload();
+}
+
+constexpr const char* kSecondShell = R"(
+[roles.long]
+eligible = ["alice"]
+opens = ["sudo"]
+dangerous = true
+max_duration = "3h"
+[[roles.long.sudo]]
+as = "postgres"
+commands = ["/usr/bin/pg_dump"]
+[[roles.long.rules]]
+then = "approve"
+)";
+
+}  // namespace
+
+TEST_CASE("P2: a command belongs to the grant that gives its target and ends last", "[core][engine]") {
+  World world;
+  add_role(world, kSecondShell);
+  const Outcome shell = world.active(kAlice, "shell");
+  CHECK(elevated(world, kAlice, "postgres", 500) == shell.id);
+  CHECK(world.host.running.at(500) == shell.id);
+  CHECK(elevated(world, kAlice, "root") == "none");    // by a rule that is not ours
+  CHECK(elevated(world, kBob, "postgres") == "none");  // nobody else's
+  const Outcome lasts = world.asked(kAlice, "long", kHour * 3);
+  REQUIRE(world.state(lasts.id) == GrantState::active);
+  CHECK(elevated(world, kAlice, "postgres", 501) == lasts.id);
+  // A gate that a grant opened, where no rule of ours gives the target: su.
+  CHECK(elevated(world, kAlice, "root", 502, shell.id) == shell.id);
+}
+
+TEST_CASE("P2: what runs under a grant ends with it, and the end says how much that was", "[core][engine]") {
+  World world;
+  const Outcome shell = world.active(kAlice, "shell");
+  REQUIRE(elevated(world, kAlice, "postgres", 500) == shell.id);
+  REQUIRE(elevated(world, kAlice, "postgres", 501) == shell.id);
+  world.engine->let_in(shell.id, 600, [](const Result<std::string>& grant) { CHECK(grant); });
+  SECTION("at its time") {
+    world.pass(2 * 3600);
+    CHECK(world.state(shell.id) == GrantState::ended);
+    CHECK(world.record(shell.id).why == "expired; 3 processes ended with it");
+    REQUIRE(world.audit("end").size() == 1);
+    CHECK(world.audit("end")[0].fields.at("processes") == "3");
+  }
+  SECTION("by its user") {
+    world.engine->release({kAlice, std::nullopt, 1}, shell.id, false, {});
+    CHECK(world.state(shell.id) == GrantState::ended);
+  }
+  SECTION("but for a login that was closed before") {
+    world.engine->let_out(600);
+    world.pass(2 * 3600);
+    CHECK(world.record(shell.id).why == "expired; 2 processes ended with it");
+  }
+  CHECK(world.host.running.empty());
+  CHECK(world.host.logins.empty());
+  CHECK(elevated(world, kAlice, "postgres", 502) == "none");
+  std::string late;
+  world.engine->let_in(shell.id, 601, [&](const Result<std::string>& grant) { late = grant ? "in" : "refused"; });
+  CHECK(late == "refused");
+}
+
+TEST_CASE("P2: a command whose end could not be kept is refused", "[core][engine]") {
+  World world;
+  const Outcome shell = world.active(kAlice, "shell");
+  world.host.fail("elevate", Errc::unavailable, 1);
+  CHECK(elevated(world, kAlice, "postgres").starts_with("refused: "));
+  CHECK(world.host.running.empty());
+  CHECK(elevated(world, kAlice, "postgres") == shell.id);
+}
+
+TEST_CASE("on_end = \"leave\": what runs goes on", "[core][engine]") {
+  World world;
+  const std::string::size_type at = world.policy_text.find("opens = [\"sudo\"]");
+  world.policy_text.insert(at, "on_end = \"leave\"\n");
+  world.reload();
+  const Outcome shell = world.active(kAlice, "shell");
+  REQUIRE(elevated(world, kAlice, "postgres", 500) == shell.id);
+  world.engine->let_in(shell.id, 600, {});
+  CHECK(world.host.logins.empty());
+  world.pass(2 * 3600);
+  CHECK(world.host.running.at(500) == "left " + shell.id);
+  CHECK(world.record(shell.id).why == "expired");
+  CHECK(world.host.warned.empty());
+}
+
+TEST_CASE("before a planned end the user is told, and what runs gets SIGTERM", "[core][engine]") {
+  World world;
+  const auto told_at = [&](const Outcome& grant, std::int64_t seconds_before) {
+    const std::int64_t end = world.record(grant.id).not_after * 1000;
+    world.pass((end - seconds_before * 1000 - world.clock.at.wall_ms) / 1000);
+    return world.host.told.size();
+  };
+  SECTION("an hour: 10 min, 2 min, 30 s, and 5 s") {
+    const Outcome grant = world.active(kAlice, "shell");
+    CHECK(told_at(grant, 601) == 0);
+    CHECK(told_at(grant, 600) == 1);
+    CHECK(world.host.told[0].first == kAlice);
+    CHECK(world.host.told[0].second.find("role shell ends at ") != std::string::npos);
+    CHECK(told_at(grant, 121) == 1);
+    CHECK(told_at(grant, 120) == 2);
+    CHECK(told_at(grant, 30) == 3);
+    CHECK(world.host.warned.empty());
+    CHECK(told_at(grant, 5) == 3);
+    CHECK(world.host.warned == std::vector<std::string>{grant.id});
+    CHECK(told_at(grant, 0) == 3);
+    CHECK(world.state(grant.id) == GrantState::ended);
+  }
+  SECTION("a minute: 30 s, and 5 s") {
+    const Outcome grant = world.asked(kAlice, "auto", Seconds(60));
+    CHECK(told_at(grant, 31) == 0);
+    CHECK(told_at(grant, 30) == 1);
+    CHECK(told_at(grant, 5) == 1);
+    CHECK(world.host.warned == std::vector<std::string>{grant.id});
+  }
+  SECTION("twenty seconds: two of them for SIGTERM") {
+    const Outcome grant = world.asked(kAlice, "auto", Seconds(20));
+    CHECK(told_at(grant, 3) == 0);
+    CHECK(world.host.warned.empty());
+    CHECK(told_at(grant, 2) == 0);
+    CHECK(world.host.warned == std::vector<std::string>{grant.id});
+  }
+  SECTION("what was slept through is said once") {
+    const Outcome grant = world.active(kAlice, "shell");
+    const std::int64_t end = world.record(grant.id).not_after * 1000;
+    world.clock.pass(end - 100'000 - world.clock.at.wall_ms);
+    world.engine->tick();
+    CHECK(world.host.told.size() == 1);
+  }
+}

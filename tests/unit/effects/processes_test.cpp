@@ -1,0 +1,259 @@
+// What runs under grants, in real cgroups below a folder of the test's own. Needs root and a cgroup2 tree.
+#include "jitd/effects/processes.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "jitd/effects/logins.hpp"
+#include "tests/unit/catch.hpp"
+#include "tests/unit/sys/support.hpp"
+
+using namespace jit;
+using namespace jit::hosttest;
+using AtEnd = Processes::AtEnd;
+
+namespace {
+
+const std::string kGrant = "0123456789abcdef";
+const std::string kOther = "fedcba9876543210";
+
+std::string cgroup2_mount() {
+  std::ifstream mounts("/proc/self/mounts");
+  for (std::string device, folder, type, rest; mounts >> device >> folder >> type && std::getline(mounts, rest);)
+    if (type == "cgroup2") return folder;
+  return {};
+}
+
+std::string own_cgroup() {
+  std::ifstream file("/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("0::")) return line.substr(3) == "/" ? "" : line.substr(3);
+  return {};
+}
+
+// A folder of our own in the cgroup tree, as if it were systemd's root; gone with all that is in it.
+class Tree {
+ public:
+  Tree() : prefix_(own_cgroup() + "/jit-test-" + std::to_string(::getpid())), root_(cgroup2_mount() + prefix_) {
+    std::error_code error;
+    usable_ = ::geteuid() == 0 && !cgroup2_mount().empty() && std::filesystem::create_directory(root_, error) &&
+              ::access((root_ + "/cgroup.procs").c_str(), W_OK) == 0;
+  }
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
+  ~Tree() {
+    if (!usable_) return;
+    std::ofstream(root_ + "/cgroup.kill") << "1";
+    for (const pid_t pid : children_) (void)::waitpid(pid, nullptr, 0);
+    for (int i = 0; i < 500 && !remove_all(root_); ++i) ::usleep(2000);
+  }
+  [[nodiscard]] bool usable() const { return usable_; }
+  [[nodiscard]] Processes processes() const { return Processes(CgroupTree{root_, prefix_, true}); }
+  [[nodiscard]] const std::string& root() const { return root_; }
+
+  // A process in this folder of the tree, as soon as it runs; it does nothing until it is killed.
+  template <class Begin>
+  pid_t run(const std::string& below, Begin&& begin) {
+    const std::string folder = root_ + below;
+    std::filesystem::create_directories(folder);
+    int ready[2] = {-1, -1};
+    REQUIRE(::pipe2(ready, O_CLOEXEC) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      for (const int number : {SIGTERM, SIGINT, SIGSEGV, SIGABRT})
+        (void)::signal(number, SIG_DFL);  // Catch has its own
+      const int procs = ::open((folder + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
+      if (::write(procs, "0", 1) != 1) ::_exit(1);
+      begin();
+      (void)!::write(ready[1], "x", 1);
+      for (;;) ::pause();
+    }
+    children_.push_back(child);
+    ::close(ready[1]);
+    char byte = 0;
+    REQUIRE(::read(ready[0], &byte, 1) == 1);
+    ::close(ready[0]);
+    return child;
+  }
+  pid_t run(const std::string& below) {
+    return run(below, [] {});
+  }
+  pid_t elevated(const std::string& grant, AtEnd at_end = AtEnd::taken) {
+    return run("/" + std::string(at_end == AtEnd::taken ? "jit" : "jitleft") + ".slice/" +
+               Processes::slice(grant, at_end) + "/some.scope");
+  }
+  // The signal that ended it; 0: it still runs.
+  static int ended_by(pid_t child, int ms = 1000) {
+    for (int i = 0; i < ms; ++i, ::usleep(1000)) {
+      int status = 0;
+      if (::waitpid(child, &status, WNOHANG | WNOWAIT) == child || ::waitpid(child, &status, WNOHANG) == child)
+        return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
+    }
+    return 0;
+  }
+
+ private:
+  static bool remove_all(const std::string& folder) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+      if (entry.is_directory(error)) (void)remove_all(entry.path());
+    return ::rmdir(folder.c_str()) == 0;
+  }
+  std::string prefix_, root_;
+  bool usable_ = false;
+  std::vector<pid_t> children_;
+};
+
+bool skipped(const Tree& tree) {
+  if (!tree.usable()) WARN("needs root and a writable cgroup2 tree");
+  return !tree.usable();
+}
+
+}  // namespace
+
+TEST_CASE("P2: a grant's slice is killed whole, forks and cgroups below it too, and no other",
+          "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  const Processes processes = tree.processes();
+  const pid_t plain = tree.elevated(kGrant);
+  const pid_t deep = tree.run("/jit.slice/jit-" + kGrant + ".slice/some.scope/made/by/root");
+  const pid_t deaf =
+      tree.run("/jit.slice/jit-" + kGrant + ".slice/other.scope", [] { (void)::signal(SIGTERM, SIG_IGN); });
+  const pid_t stopped = tree.elevated(kGrant);
+  REQUIRE(::kill(stopped, SIGSTOP) == 0);
+  const pid_t others = tree.elevated(kOther);
+  const pid_t left = tree.elevated(kGrant, AtEnd::left);
+  const pid_t outside = tree.run("/user.slice");
+
+  CHECK(processes.in_slice(kGrant).size() == 4);
+  CHECK(processes.in_slice(kGrant, AtEnd::left) == std::vector<pid_t>{left});
+  CHECK(processes.grants() == std::vector<std::string>{kGrant, kOther});
+  CHECK(processes.kill(kGrant) == 4);
+  CHECK(Tree::ended_by(plain) == SIGKILL);
+  CHECK(Tree::ended_by(deep) == SIGKILL);
+  CHECK(Tree::ended_by(deaf) == SIGKILL);
+  CHECK(Tree::ended_by(stopped) == SIGKILL);
+  CHECK(processes.left_after({kGrant}, 1000) == 0);
+  CHECK(processes.kill(kGrant) == 0);
+  CHECK(Tree::ended_by(others, 20) == 0);
+  CHECK(Tree::ended_by(left, 20) == 0);
+  CHECK(Tree::ended_by(outside, 20) == 0);
+}
+
+TEST_CASE("a warning is SIGTERM, and a stopped process hears it", "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  const pid_t plain = tree.elevated(kGrant);
+  const pid_t stopped = tree.elevated(kGrant);
+  REQUIRE(::kill(stopped, SIGSTOP) == 0);
+  CHECK(tree.processes().warn(kGrant) == 2);
+  CHECK(Tree::ended_by(plain) == SIGTERM);
+  CHECK(Tree::ended_by(stopped) == SIGTERM);
+}
+
+TEST_CASE("a process is in its scope when its own cgroup says so", "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  const Processes processes = tree.processes();
+  const pid_t child = tree.elevated(kGrant);  // in the slice, in another scope
+  CHECK_FALSE(processes.in_scope(kGrant, AtEnd::taken, child));
+  const std::string scope =
+      tree.root() + "/jit.slice/jit-" + kGrant + ".slice/" + Processes::scope(kGrant, AtEnd::taken, child);
+  std::filesystem::create_directories(scope);
+  std::ofstream(scope + "/cgroup.procs") << child;
+  CHECK(processes.in_scope(kGrant, AtEnd::taken, child));
+  CHECK_FALSE(processes.in_scope(kGrant, AtEnd::left, child));
+  CHECK_FALSE(processes.in_scope(kOther, AtEnd::taken, child));
+  CHECK_FALSE(processes.in_scope(kGrant, AtEnd::taken, ::getpid()));
+}
+
+TEST_CASE("P2: who still holds a lost group is killed; who has it for their own, or is somebody else, is not",
+          "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  constexpr gid_t kLost = 2'000'000'116, kStays = 2'000'000'117;
+  constexpr uid_t kAlice = 2'000'001'001, kBob = 2'000'001'002, kDirectory = 2'000'001'003;
+  const auto as = [&](uid_t uid, gid_t gid, gid_t more) {
+    return tree.run("", [=] {
+      if (::setgroups(1, &more) != 0 || ::setresgid(gid, gid, gid) != 0 || ::setresuid(uid, uid, uid) != 0)
+        ::_exit(1);
+    });
+  };
+  const pid_t holds = as(kAlice, kStays, kLost);
+  const pid_t newgrp = as(kAlice, kLost, kStays);
+  const pid_t free = as(kAlice, kStays, kStays);
+  const pid_t others = as(kBob, kStays, kLost);
+  const pid_t primary = as(kDirectory, kLost, kLost);
+  const auto killed = tree.processes().kill_holders({{kLost, {{kAlice, true}, {kDirectory, false}}}});
+  CHECK(killed == std::map<uid_t, std::size_t>{{kAlice, 2}});
+  CHECK(Tree::ended_by(holds) == SIGKILL);
+  CHECK(Tree::ended_by(newgrp) == SIGKILL);
+  CHECK(Tree::ended_by(free, 20) == 0);
+  CHECK(Tree::ended_by(others, 20) == 0);
+  CHECK(Tree::ended_by(primary, 20) == 0);
+}
+
+TEST_CASE("P2: a login ends with its session, and another process of its pid is left alone", "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  const Processes processes = tree.processes();
+  const TempDir dir;
+  Logins logins(system_files(), processes, dir.path());
+  const std::string session = "/user.slice/user-1001.slice/session-7.scope";
+  const pid_t leader = tree.run(session), shell = tree.run(session);
+  const pid_t lonely = tree.run("/somewhere.service"), neighbour = tree.run("/somewhere.service");
+  const pid_t reused = tree.run("/user.slice/user-1002.slice/session-8.scope");
+  REQUIRE(logins.note(kGrant, leader));
+  REQUIRE(logins.note(kGrant, lonely));
+  REQUIRE(logins.note(kOther, reused));
+  put(dir / (kGrant + "." + std::to_string(neighbour)), "1\n");  // started at another time: not the one that came in
+  put(dir / ".left.tmp", "1\n");
+  CHECK(logins.all().size() == 4);
+
+  const auto killed = logins.kill([](const std::string& grant) { return grant == kGrant; });
+  CHECK(killed == std::map<std::string, std::size_t>{{kGrant, 3}});
+  CHECK(Tree::ended_by(leader) == SIGKILL);
+  CHECK(Tree::ended_by(shell) == SIGKILL);
+  CHECK(Tree::ended_by(lonely) == SIGKILL);
+  CHECK(Tree::ended_by(neighbour, 20) == 0);
+  CHECK(Tree::ended_by(reused, 20) == 0);
+  REQUIRE(logins.all().size() == 1);
+  logins.forget(reused);
+  CHECK(logins.all().empty());
+}
+
+TEST_CASE("the tree is where systemd's own process is", "[effects][processes]") {
+  const TempDir proc;
+  std::filesystem::create_directories(proc.path() + "/self");
+  std::filesystem::create_directories(proc.path() + "/1");
+  const std::string unified = "30 25 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n";
+  const std::string hybrid =
+      "191 136 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup rw\n"
+      "192 136 0:37 / /sys/fs/cgroup/systemd rw shared:85 - cgroup cgroup rw,xattr,name=systemd\n";
+  const auto find = [&](const std::string& mounts, const std::string& first) {
+    put(proc / "self/mountinfo", mounts);
+    put(proc / "1/cgroup", first);
+    return find_cgroup_tree(proc.path());
+  };
+  CHECK(find(unified, "0::/init.scope\n").folder == "/sys/fs/cgroup");
+  CHECK(find(hybrid, "9:name=systemd:/init.scope\n0::/init.scope\n").folder == "/sys/fs/cgroup/unified");
+  const CgroupTree old = find(hybrid, "9:name=systemd:/init.scope\n0::/\n");
+  CHECK(old.folder == "/sys/fs/cgroup/systemd");
+  CHECK_FALSE(old.unified);
+  const CgroupTree inside = find(unified, "0::/machine.slice/c1/init.scope\n");
+  CHECK(inside.folder == "/sys/fs/cgroup/machine.slice/c1");
+  CHECK(inside.prefix == "/machine.slice/c1");
+  CHECK(find(unified, "0::/\n").folder.empty());  // another init
+  CHECK(find("", "0::/init.scope\n").folder.empty());
+  CHECK_FALSE(Processes(find("", "")).available());
+}
