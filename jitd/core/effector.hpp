@@ -31,8 +31,10 @@ struct EndOrder {
   std::string user;
   std::uint32_t uid = 0;
   Effects effects;
-  std::string reason;  // one word for `ends`: expired, released, revoked, locked, policy, user, clock, root, removed
-  bool leave = false;  // on_end = "leave": what runs goes on
+  std::string reason;   // one word for `ends`: expired, released, revoked, locked, policy, user, clock, root, removed
+  bool leave = false;   // on_end = "leave": what runs goes on
+  bool polite = false;  // its user gives it back: logins and holders of its groups end a moment later, so that the
+                        // one who says so hears the answer
 };
 
 // A membership that is gone: processes that started with it still hold it.
@@ -47,6 +49,7 @@ struct Taken {
   std::vector<std::string> failures;  // still there, or perhaps: the next reconcile tries again
   std::vector<LostGroup> lost;        // memberships that are gone
   std::map<std::string, std::size_t> ended;  // processes that an end ended, by grant
+  bool more_soon = false;                    // of polite ends: call reconcile in a moment
   [[nodiscard]] bool empty() const { return notes.empty() && failures.empty(); }
 };
 

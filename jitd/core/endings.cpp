@@ -8,6 +8,7 @@ namespace jit {
 namespace {
 
 constexpr std::uint64_t kReconcileRetryMs = 1000;
+constexpr std::uint64_t kPoliteMs = 100;
 
 }  // namespace
 
@@ -24,8 +25,8 @@ void EngineImpl::end(std::vector<Ending> endings) {
     resumed(life);
     if (!life.on_host) continue;
     Entitlement held = entitlement_of(life);
-    orders.push_back(
-        {held.grant, held.user, held.uid, std::move(held.effects), ending.word, left_alone(life.record)});
+    orders.push_back({held.grant, held.user, held.uid, std::move(held.effects), ending.word, left_alone(life.record),
+                      ending.word == "released"});
   }
   bool published = false;
   for (const Ending& ending : endings) {
@@ -87,6 +88,7 @@ void EngineImpl::end_due(Instant at) {
 
 void EngineImpl::report(const Taken& taken) {
   for (const std::string& note : taken.notes) journal(4, note, nullptr, "effect");
+  if (taken.more_soon) reconcile_boot_ms_ = now().boot_ms + kPoliteMs;
   if (taken.failures.empty()) return;
   for (const std::string& failure : taken.failures) journal(3, failure, nullptr, "effect");
   reconcile_boot_ms_ = now().boot_ms + kReconcileRetryMs;

@@ -172,7 +172,8 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
   Taken taken;
   Logins logins(ports.files, ports.processes, places.logins);
   const auto gone = [&](const std::string& grant) { return !sorting.lives(grant); };
-  end_running(ports.processes, logins, gone, taken);
+  end_commands(ports.processes, gone, taken);
+  end_logins(logins, gone, taken);
   if (ends && !expired.grants.empty()) {
     if (auto synced = ends->sync(); !synced) expired.notes.push_back(synced.error().message);
   }

@@ -198,11 +198,12 @@ void HostEffector::mark_ends(const std::vector<EndOrder>& orders, std::vector<st
 Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   Taken taken;
   if (orders.empty()) return taken;
-  std::unordered_set<std::string> ending, killing;
+  std::unordered_set<std::string> ending, killing, polite;
   const std::uint64_t now = ports_.clock.now().boot_ms;
   for (const EndOrder& order : orders) {
     ending.insert(order.grant);
     if (!order.leave) killing.insert(order.grant);
+    if (!order.leave && order.polite) polite.insert(order.grant);
     prepared_.erase(order.grant);
     if (!order.effects.sudo.empty()) sudo_ends_[order.uid] = std::max(sudo_ends_[order.uid], now);
   }
@@ -213,16 +214,20 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   mark_ends(orders, taken.failures);
   for (const EndOrder& order : orders) collect(taken.failures, dropins_.remove(order.grant));
   // No rule starts anything new by now.
-  end_running(ports_.processes, logins_, to_kill, taken);
+  end_commands(ports_.processes, to_kill, taken);
+  end_logins(
+      logins_, [&](const std::string& id) { return killing.contains(id) && !polite.contains(id); }, taken);
   collect(taken.failures, ends_.sync());
   collect(taken, ledger_.take([&](const HeldRecord& record) { return ending.contains(record.grant); }));
-  std::vector<LostGroup> lost;
+  std::vector<LostGroup> lost_now;
   for (const EndOrder& order : orders) {
     if (order.leave) continue;
+    auto& lost = order.polite ? lost_later_ : lost_now;
     for (const GroupEffect& group : order.effects.groups)
       lost.push_back({order.grant, order.user, order.uid, group.gid});
   }
-  end_holders(ports_.processes, paths_.etc, lost, taken);
+  end_holders(ports_.processes, paths_.etc, lost_now, taken);
+  taken.more_soon = !polite.empty();
   see_them_gone(ports_.processes, ports_.bus, to_kill, taken);
   return taken;
 }
@@ -260,7 +265,9 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
       const auto record = known.find(grant);
       return record == known.end() || !record->second->record->active;
     };
-    end_running(ports_.processes, logins_, over, taken);
+    end_commands(ports_.processes, over, taken);
+    end_logins(logins_, over, taken);
+    end_holders(ports_.processes, paths_.etc, std::exchange(lost_later_, {}), taken);
     for (const Entitlement& entitlement : wanted) {
       const auto record = known.find(entitlement.grant);
       if (record == known.end() || *record->second->record != active_record(entitlement)) {
@@ -296,6 +303,8 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
   collect(taken.failures, noted);
   if (noted) collect(taken.failures, ledger_.give(keeping_list));
   put_dropins(keeping_list, std::move(lock), taken.failures);
+  for (const auto& [grant, count] : taken.ended)
+    taken.notes.push_back(std::to_string(count) + " processes of grant " + grant + " were ended");
   return taken;
 }
 

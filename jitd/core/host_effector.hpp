@@ -87,6 +87,7 @@ class HostEffector final : public Effector {
   Ledger ledger_;
   DeadMan dead_man_;
   Logins logins_;
+  std::vector<LostGroup> lost_later_;                           // of polite ends
   std::uint64_t scopes_again_boot_ms_ = 0;                      // 0: systemd answered last time
   std::set<std::string> prepared_;                              // since the last board
   std::unordered_map<std::uint32_t, std::uint64_t> sudo_ends_;  // uid: boot-time ms, should the board get lost

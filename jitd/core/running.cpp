@@ -9,17 +9,18 @@
 namespace jit {
 namespace {
 
-constexpr int kPatienceMs =
-    50;  // a killed process is gone in a few ms; nobody waits longer for one in the kernel's hands
+constexpr int kPatienceMs = 50;  // a killed process is gone in a few ms, unless it is in the kernel's hands
 
 }  // namespace
 
-void end_running(const Processes& processes, Logins& logins, const std::function<bool(const std::string&)>& over,
-                 Taken& taken) {
+void end_commands(const Processes& processes, const WhichGrants& over, Taken& taken) {
   for (const std::string& grant : processes.grants()) {
     if (!over(grant)) continue;
     if (const std::size_t killed = processes.kill(grant); killed > 0) taken.ended[grant] += killed;
   }
+}
+
+void end_logins(Logins& logins, const WhichGrants& over, Taken& taken) {
   for (const auto& [grant, killed] : logins.kill(over)) taken.ended[grant] += killed;
 }
 
@@ -47,8 +48,7 @@ void end_holders(const Processes& processes, const std::string& etc, const std::
   for (const auto& [uid, killed] : processes.kill_holders(holders)) taken.ended[grant_of[uid]] += killed;
 }
 
-void see_them_gone(const Processes& processes, Bus& bus, const std::function<bool(const std::string&)>& over,
-                   Taken& taken) {
+void see_them_gone(const Processes& processes, Bus& bus, const WhichGrants& over, Taken& taken) {
   std::vector<std::string> grants = processes.grants();
   std::erase_if(grants, [&](const std::string& grant) { return !over(grant); });
   if (grants.empty()) return;

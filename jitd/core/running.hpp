@@ -12,10 +12,12 @@
 
 namespace jit {
 
-// Kills the slices of grants for which `over` says so, and the logins that they let in, and says how many processes
-// that were. `over` is asked about every grant that has a slice or a login here.
-void end_running(const Processes& processes, Logins& logins, const std::function<bool(const std::string&)>& over,
-                 Taken& taken);
+using WhichGrants = std::function<bool(const std::string& grant)>;
+
+// Kills the slices of grants that are over, and says how many processes that were; the logins that they let in.
+// `over` is asked about every grant that has one here.
+void end_commands(const Processes& processes, const WhichGrants& over, Taken& taken);
+void end_logins(Logins& logins, const WhichGrants& over, Taken& taken);
 
 // Kills the processes of users that hold a group which their user has no longer: a process keeps the groups that it
 // started with. Who is still in it by ETC/group, or by primary group, keeps them.
@@ -24,7 +26,6 @@ void end_holders(const Processes& processes, const std::string& etc, const std::
 
 // Waits a moment for what was killed to be gone; what is not is a failure, to be looked at again. systemd then drops
 // the slices.
-void see_them_gone(const Processes& processes, Bus& bus, const std::function<bool(const std::string&)>& over,
-                   Taken& taken);
+void see_them_gone(const Processes& processes, Bus& bus, const WhichGrants& over, Taken& taken);
 
 }  // namespace jit

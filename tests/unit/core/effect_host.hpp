@@ -106,7 +106,7 @@ struct EffectHost {
     return one;
   }
   [[nodiscard]] static EndOrder order(const Entitlement& one, const std::string& reason = "revoked") {
-    return {one.grant, one.user, one.uid, one.effects, reason, false};
+    return {one.grant, one.user, one.uid, one.effects, reason, false, false};
   }
   // All of it, as the engine does it.
   void activate(const Entitlement& one, const std::vector<Entitlement>& all) {
