@@ -50,6 +50,7 @@ Result<void> EngineImpl::recover() {
     auto life = std::make_shared<Life>();
     life->record = std::move(record);
     lives_[life->record.digest] = life;
+    life->on_host = life->in_force();  // what runs under it may be there still
     if (!life->record.direct || life->in_force()) continue;
     Result<std::optional<StoredDocument>> stored = ports_.store.document(life->record.digest);
     if (!stored) return tl::unexpected<Error>(stored.error());

@@ -69,6 +69,12 @@ TEST_CASE("P2: what runs under a grant ends with it, and the end says how much t
     world.engine->release({kAlice, std::nullopt, 1}, shell.id, false, {});
     CHECK(world.state(shell.id) == GrantState::ended);
   }
+  SECTION("while jitd was away") {
+    world.stop();
+    world.clock.pass(2 * 3600 * 1000);
+    world.start();
+    CHECK(world.state(shell.id) == GrantState::ended);
+  }
   SECTION("but for a login that was closed before") {
     world.engine->let_out(600);
     world.pass(2 * 3600);
