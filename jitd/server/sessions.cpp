@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <utility>
@@ -27,7 +28,9 @@ SessionQueue::SessionQueue() : ready_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) 
 
 bool SessionQueue::add(SessionCall call) noexcept try {
   const std::lock_guard lock(mutex_);
-  if (calls_.size() >= kMost) return false;
+  const auto same = [&](const SessionCall& one) { return one.has_uid == call.has_uid && one.uid == call.uid; };
+  const auto theirs = static_cast<std::size_t>(std::ranges::count_if(calls_, same));
+  if (calls_.size() >= kMost || (call.has_uid && theirs >= kMostOfOne)) return false;
   calls_.push_back(std::move(call));
   (void)eventfd_write(ready_.get(), 1);
   return true;

@@ -27,10 +27,12 @@ struct SessionCall {
   std::uint64_t came_usec = 0;  // CLOCK_BOOTTIME
 };
 
-// From the check thread to the loop. Bounded: a flood is refused by not being answered.
+// From the check thread to the loop. Bounded, for each user and in all: a flood is refused by not being answered, and
+// keeps nobody else out.
 class SessionQueue {
  public:
   static constexpr std::size_t kMost = 256;
+  static constexpr std::size_t kMostOfOne = 32;  // commands of one user; logins count together
 
   SessionQueue();
   [[nodiscard]] bool add(SessionCall call) noexcept;

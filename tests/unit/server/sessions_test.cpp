@@ -159,6 +159,20 @@ TEST_CASE("who has been refused by the module's own deadline is not let in any m
   CHECK(bench.engine.calls.empty());
 }
 
+TEST_CASE("a flood of one user's commands keeps nobody else's out", "[server]") {
+  SessionQueue queue;
+  const auto of = [](std::uint32_t uid) {
+    SessionCall call;
+    call.has_uid = true;
+    call.uid = uid;
+    return call;
+  };
+  for (std::size_t i = 0; i < SessionQueue::kMostOfOne; ++i) REQUIRE(queue.add(of(1001)));
+  CHECK_FALSE(queue.add(of(1001)));
+  CHECK(queue.add(of(1002)));
+  CHECK(queue.add({}));  // a login
+}
+
 TEST_CASE("a flood of sessions is bounded", "[server]") {
   SessionQueue queue;
   for (std::size_t i = 0; i < SessionQueue::kMost; ++i) REQUIRE(queue.add({}));
