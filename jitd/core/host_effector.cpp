@@ -268,6 +268,7 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
     end_commands(ports_.processes, over, taken);
     end_logins(logins_, over, taken);
     end_holders(ports_.processes, paths_.etc, std::exchange(lost_later_, {}), taken);
+    see_them_gone(ports_.processes, ports_.bus, over, taken);
     for (const Entitlement& entitlement : wanted) {
       const auto record = known.find(entitlement.grant);
       if (record == known.end() || *record->second->record != active_record(entitlement)) {

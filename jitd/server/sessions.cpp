@@ -80,7 +80,7 @@ void Sessions::serve_one() {
   if (!queue_.take(*call)) return;
   more_.arm(0);
   if (Loop::now_usec(CLOCK_BOOTTIME) - call->came_usec > kStaleUsec) return;
-  const auto then = [this, alive = std::weak_ptr<const bool>(alive_), call](Result<std::string> grant) {
+  const auto then = [this, alive = std::weak_ptr<const bool>(alive_), call](const Result<std::string>& grant) {
     if (!alive.expired()) answer(*call, grant);
   };
   if (!call->has_uid) return engine_.let_in(call->answer.grant, call->pid, then);
