@@ -79,7 +79,7 @@ class Effector {
   virtual void let_out(std::int32_t pid) = 0;  // it was closed
   // SIGTERM to what runs under these grants, since they end soon.
   virtual void warn(const std::vector<std::string>& grants) = 0;
-  // A line on the terminals of these users.
+  // A line on the terminals of this user.
   virtual void tell(std::uint32_t uid, const std::string& text) = 0;
   // Publishes the board for `wanted` and arms the dead-man timer for the next end.
   [[nodiscard]] virtual Result<void> publish(const std::vector<Entitlement>& wanted) = 0;

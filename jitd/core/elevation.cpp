@@ -21,11 +21,12 @@ std::int64_t term_ms(const GrantRecord& record) {
 }
 
 // How long before its end something is said of a grant, longest first; the last is SIGTERM.
-std::vector<std::int64_t> marks_of(const GrantRecord& record) {
-  std::vector<std::int64_t> marks;
+std::array<std::int64_t, kToldMs.size() + 1> marks_of(const GrantRecord& record) {
+  std::array<std::int64_t, kToldMs.size() + 1> marks{};
+  marks.fill(term_ms(record));
+  auto next = marks.begin();
   for (const std::int64_t mark : kToldMs)
-    if (mark * 2 <= (record.not_after - record.activated) * 1000) marks.push_back(mark);
-  marks.push_back(term_ms(record));
+    if (mark * 2 <= (record.not_after - record.activated) * 1000) *next++ = mark;
   return marks;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "jitd/sys/peer.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -20,7 +21,7 @@ std::string name_of(const std::string& grant, pid_t pid) {
 }  // namespace
 
 Result<void> Logins::note(const std::string& grant, pid_t pid) {
-  const auto start = processes_.start_ticks(pid);
+  const auto start = started_ms(pid);
   if (!start) return tl::unexpected(start.error());
   const auto dir = open_dir(dir_);
   if (!dir) return tl::unexpected(dir.error());

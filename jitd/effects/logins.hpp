@@ -27,7 +27,7 @@ class Logins {
   struct Login {
     std::string grant;
     pid_t pid = 0;
-    std::uint64_t start = 0;  // field 22 of /proc/PID/stat
+    std::uint64_t start = 0;  // as started_ms tells it
   };
   [[nodiscard]] std::vector<Login> all() const;
   // SIGTERM to those of `grant`. How many were told.

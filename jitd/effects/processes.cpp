@@ -14,6 +14,7 @@
 
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/peer.hpp"
 #include "jitd/sys/pidfd.hpp"
 #include "policy/text.hpp"
 
@@ -250,28 +251,15 @@ std::map<uid_t, std::size_t> Processes::kill_holders(const Holders& holders) con
   return killed;
 }
 
-Result<std::uint64_t> Processes::start_ticks(pid_t pid) const {
-  const std::string path = proc_ + "/" + std::to_string(pid) + "/stat";
-  const auto text = read_file(path, kMaxProcFile);
-  if (!text) return tl::unexpected(text.error());
-  // The name stands in parentheses and may hold any byte: the fields begin behind the last one (CVE-2017-1000367).
-  const auto behind = text->rfind(") ");
-  if (behind == std::string::npos) return fail(Errc::invalid, path + " is malformed");
-  constexpr std::size_t kStart = 22 - 3;  // field 22; the first behind the name is 3
-  const auto fields = split(std::string_view(*text).substr(behind + 2), ' ');
-  if (fields.size() <= kStart) return fail(Errc::invalid, path + " is malformed");
-  return parse_number(fields[kStart]);
-}
-
 bool Processes::warn_login(pid_t pid, std::uint64_t start) const {
   const UniqueFd process = open_pidfd(pid);
-  const auto now = start_ticks(pid);
+  const auto now = started_ms(pid, proc_);
   return process && now && *now == start && signal_pidfd(process, SIGTERM) == 0;
 }
 
 std::size_t Processes::kill_login(pid_t pid, std::uint64_t start) const {
   const UniqueFd process = open_pidfd(pid);
-  const auto now = start_ticks(pid);
+  const auto now = started_ms(pid, proc_);
   if (!process || !now || *now != start || has_ended(process)) return 0;
   const std::string cgroup = cgroup_of(pid);
   if (available() && is_session(std::string_view(cgroup).substr(cgroup.rfind('/') + 1))) {

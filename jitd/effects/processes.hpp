@@ -57,12 +57,10 @@ class Processes {
   std::map<uid_t, std::size_t> kill_holders(const Holders& holders) const;
 
   // The login that a process belongs to: kills the logind session around it (session-N.scope), without one the
-  // process itself. `start` is field 22 of /proc/PID/stat: another process of that pid is left alone.
+  // process itself. `start` is what started_ms (sys/peer.hpp) said: another process of that pid is left alone.
   std::size_t kill_login(pid_t pid, std::uint64_t start) const;
   // SIGTERM to it. False when it is gone.
   bool warn_login(pid_t pid, std::uint64_t start) const;
-  // Field 22 of /proc/PID/stat, in clock ticks since boot.
-  [[nodiscard]] Result<std::uint64_t> start_ticks(pid_t pid) const;
 
  private:
   [[nodiscard]] std::string folder_of(const std::string& grant, AtEnd at_end) const;
