@@ -16,6 +16,7 @@
 #include "jitd/core/ledger.hpp"
 #include "jitd/core/running.hpp"
 #include "jitd/effects/dropins.hpp"
+#include "jitd/effects/frozen_users.hpp"
 #include "jitd/effects/groups.hpp"
 #include "jitd/store/records.hpp"
 #include "jitd/sys/lock.hpp"
@@ -158,6 +159,7 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
   Expired expired;
   const EffectPaths places(paths);
   auto lock = take_lock(places.lock, ports, expired);
+  FrozenUsers::thaw_left(ports.processes.tree(), places.frozen);
   Sorting sorting(ports.clock, all);
   auto ends = open_records<EndsFile>(ports.files, places.var, "ends", expired);
   if (ends) sort_records(*ends, sorting, expired);
@@ -183,7 +185,8 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
     const Taken memberships = ledger.take([&](const HeldRecord& record) { return !sorting.lives(record.grant); });
     taken.notes.insert(taken.notes.end(), memberships.notes.begin(), memberships.notes.end());
     taken.failures.insert(taken.failures.end(), memberships.failures.begin(), memberships.failures.end());
-    end_holders(ports.processes, places.etc, memberships.lost, taken);
+    // What is left is a failure of `taken`.
+    (void)end_holders(ports.processes, places.etc, places.frozen, memberships.lost, taken);
   }
   see_them_gone(ports.processes, ports.bus, gone, taken);
   for (const auto& [grant, count] : taken.ended)

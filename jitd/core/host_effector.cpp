@@ -7,6 +7,7 @@
 
 #include "jitd/core/board_file.hpp"
 #include "jitd/core/running.hpp"
+#include "jitd/effects/frozen_users.hpp"
 #include "jitd/effects/terminals.hpp"
 #include "jitd/wire/board.hpp"
 #include "jitd/wire/layout.hpp"
@@ -53,6 +54,7 @@ EffectPaths::EffectPaths(const Paths& paths)
       board(paths.run + "/board"),
       dropins(paths.run + "/sudoers.d"),
       logins(paths.run + "/logins"),
+      frozen(paths.run + "/frozen"),
       reserve(paths.etc_jit + "/.reserve") {}
 
 Result<std::unique_ptr<HostEffector>> HostEffector::open(Ports ports, const Paths& paths) {
@@ -226,10 +228,15 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
     for (const GroupEffect& group : order.effects.groups)
       lost.push_back({order.grant, order.user, order.uid, group.gid});
   }
-  end_holders(ports_.processes, paths_.etc, lost_now, taken);
-  taken.more_soon = !polite.empty();
+  end_holders_or_later(std::move(lost_now), taken);
+  taken.more_soon = !lost_later_.empty() || !polite.empty();
   see_them_gone(ports_.processes, ports_.bus, to_kill, taken);
   return taken;
+}
+
+void HostEffector::end_holders_or_later(std::vector<LostGroup> lost, Taken& taken) {
+  if (end_holders(ports_.processes, paths_.etc, paths_.frozen, lost, taken)) return;
+  lost_later_.insert(lost_later_.end(), lost.begin(), lost.end());
 }
 
 // Thousands take longer than the second after which `--expire` takes us for dead: it gets its turn in between.
@@ -251,6 +258,7 @@ void HostEffector::put_dropins(const std::vector<const Entitlement*>& entitlemen
 Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
   Taken taken;
   auto lock = lock_for_taking(taken.failures);
+  FrozenUsers::thaw_left(ports_.processes.tree(), paths_.frozen);
   dropins_.sweep();
 
   // What `ends` says is over stays over; what it does not know gets its record before its effects.
@@ -267,7 +275,7 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
     };
     end_commands(ports_.processes, over, taken);
     end_logins(logins_, over, taken);
-    end_holders(ports_.processes, paths_.etc, std::exchange(lost_later_, {}), taken);
+    end_holders_or_later(std::exchange(lost_later_, {}), taken);
     see_them_gone(ports_.processes, ports_.bus, over, taken);
     for (const Entitlement& entitlement : wanted) {
       const auto record = known.find(entitlement.grant);

@@ -26,10 +26,10 @@
 namespace jit {
 
 // Where the effects' files are: VAR/held, VAR/ends, RUN/effects.lock, RUN/board, RUN/sudoers.d, RUN/logins,
-// ETC_JIT/.reserve.
+// RUN/frozen, ETC_JIT/.reserve.
 struct EffectPaths {
   explicit EffectPaths(const Paths& paths);
-  std::string var, etc, lock, board, dropins, logins, reserve;
+  std::string var, etc, lock, board, dropins, logins, frozen, reserve;
 };
 
 class HostEffector final : public Effector {
@@ -73,6 +73,7 @@ class HostEffector final : public Effector {
   [[nodiscard]] Result<void> put_dropin(const Entitlement& entitlement);
   void put_dropins(const std::vector<const Entitlement*>& entitlements, std::optional<FileLock> lock,
                    std::vector<std::string>& failures);
+  void end_holders_or_later(std::vector<LostGroup> lost, Taken& taken);
   void mark_ends(const std::vector<EndOrder>& orders, std::vector<std::string>& failures);
   [[nodiscard]] Result<FileLock> lock_for_giving() const;
   [[nodiscard]] std::optional<FileLock> lock_for_taking(std::vector<std::string>& failures) const;
@@ -87,7 +88,7 @@ class HostEffector final : public Effector {
   Ledger ledger_;
   DeadMan dead_man_;
   Logins logins_;
-  std::vector<LostGroup> lost_later_;                           // of polite ends
+  std::vector<LostGroup> lost_later_;                           // of polite ends, and where not all could be killed
   std::uint64_t scopes_again_boot_ms_ = 0;                      // 0: systemd answered last time
   std::set<std::string> prepared_;                              // since the last board
   std::unordered_map<std::uint32_t, std::uint64_t> sudo_ends_;  // uid: boot-time ms, should the board get lost

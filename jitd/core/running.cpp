@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <map>
 
+#include "jitd/effects/frozen_users.hpp"
 #include "jitd/sys/accounts.hpp"
 
 namespace jit {
@@ -24,16 +25,23 @@ void end_logins(Logins& logins, const WhichGrants& over, Taken& taken) {
   for (const auto& [grant, killed] : logins.kill(over)) taken.ended[grant] += killed;
 }
 
-void end_holders(const Processes& processes, const std::string& etc, const std::vector<LostGroup>& lost,
-                 Taken& taken) {
-  if (lost.empty()) return;
+bool end_holders(const Processes& processes, const std::string& etc, const std::string& frozen,
+                 const std::vector<LostGroup>& lost, Taken& taken) {
+  if (lost.empty()) return true;
   auto accounts = LocalAccounts::read(etc);
   if (!accounts && accounts.error().errnum == ENOENT) accounts = LocalAccounts();
   if (!accounts) {
     taken.failures.push_back("processes that hold a group of a grant that is over were not looked for: " +
                              accounts.error().message);
-    return;
+    return false;
   }
+  const auto entitled = [&](uid_t uid, gid_t gid) {
+    const LocalUser* user = accounts->user(uid);
+    const LocalGroup* group = accounts->group(gid);
+    if (user == nullptr) return false;
+    return user->gid == gid ||
+           (group != nullptr && std::ranges::find(group->members, user->name) != group->members.end());
+  };
   Processes::Holders holders;
   std::map<uid_t, std::string> grant_of;
   for (const LostGroup& one : lost) {
@@ -45,7 +53,18 @@ void end_holders(const Processes& processes, const std::string& etc, const std::
     holders[one.gid][one.uid] = user != nullptr;
     grant_of.emplace(one.uid, one.grant);
   }
-  for (const auto& [uid, killed] : processes.kill_holders(holders)) taken.ended[grant_of[uid]] += killed;
+  std::vector<uid_t> users;
+  for (const auto& [uid, grant] : grant_of) users.push_back(uid);
+  const FrozenUsers still(processes.tree(), frozen, users);
+  const Processes::Ended ended = processes.kill_holders(holders, entitled);
+  for (const auto& [uid, killed] : ended.killed) taken.ended[grant_of[uid]] += killed;
+  if (!ended.all) {
+    std::string uids;
+    for (const auto& [uid, killed] : ended.killed) uids += (uids.empty() ? "" : ", ") + std::to_string(uid);
+    taken.failures.push_back("processes of uid " + uids +
+                             " hold a group of a grant that is over, and go on forking faster than they are killed");
+  }
+  return ended.all;
 }
 
 void see_them_gone(const Processes& processes, Bus& bus, const WhichGrants& over, Taken& taken) {

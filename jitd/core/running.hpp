@@ -20,9 +20,10 @@ void end_commands(const Processes& processes, const WhichGrants& over, Taken& ta
 void end_logins(Logins& logins, const WhichGrants& over, Taken& taken);
 
 // Kills the processes of users that hold a group which their user has no longer: a process keeps the groups that it
-// started with. Who is still in it by ETC/group, or by primary group, keeps them.
-void end_holders(const Processes& processes, const std::string& etc, const std::vector<LostGroup>& lost,
-                 Taken& taken);
+// started with. Who is still in it by ETC/group, or by primary group, keeps them. They cannot
+// fork meanwhile (FrozenUsers; `frozen` is its note). False: not all, to be tried again.
+[[nodiscard]] bool end_holders(const Processes& processes, const std::string& etc, const std::string& frozen,
+                               const std::vector<LostGroup>& lost, Taken& taken);
 
 // Waits a moment for what was killed to be gone; what is not is a failure, to be looked at again. systemd then drops
 // the slices.

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <thread>
 
+#include "jitd/effects/proc_files.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/peer.hpp"
@@ -21,40 +22,12 @@
 namespace jit {
 namespace {
 
-constexpr std::size_t kMaxProcFile = 1U << 20U;
-constexpr std::size_t kMaxProcesses = 1U << 22U;  // PID_MAX_LIMIT
-constexpr int kDeepest = 16;                      // cgroups that a root process made below its scope
-constexpr int kRounds = 20;                       // of killing one by one, against forks in between
+constexpr int kDeepest = 16;  // cgroups that a root process made below its scope
+constexpr int kRounds = 20;   // of killing one by one, against forks in between
 constexpr std::string_view kTaken = "jit", kLeft = "jitleft";
 
 std::string_view root_of(Processes::AtEnd at_end) {
   return at_end == Processes::AtEnd::taken ? kTaken : kLeft;
-}
-
-// Lines of /proc files are words and paths that the kernel wrote; what is no number ends the list.
-std::vector<std::uint64_t> numbers(std::string_view text) {
-  std::vector<std::uint64_t> found;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at < end) {
-    if (*at == ' ' || *at == '\t' || *at == '\n') {
-      ++at;
-      continue;
-    }
-    std::uint64_t number = 0;
-    const auto [next, error] = std::from_chars(at, end, number);
-    if (error != std::errc{}) break;
-    found.push_back(number);
-    at = next;
-  }
-  return found;
-}
-
-std::string_view line_of(std::string_view text, std::string_view key) {
-  const auto at = text.find(std::string("\n") + std::string(key));
-  if (at == std::string_view::npos) return {};
-  const auto from = at + 1 + key.size();
-  return text.substr(from, text.find('\n', from) - from);
 }
 
 // PATH of "N:CONTROLLER:PATH" in /proc/PID/cgroup.
@@ -67,11 +40,6 @@ std::optional<std::string> path_in(std::string_view text, bool unified) {
     if (unified ? controller.empty() : controller == "name=systemd") return std::string(line.substr(second + 1));
   }
   return std::nullopt;
-}
-
-bool write_word(const std::string& path, std::string_view word) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
-  return fd && ::write(fd.get(), word.data(), word.size()) == static_cast<ssize_t>(word.size());
 }
 
 void collect(const std::string& folder, int depth, std::vector<pid_t>& pids) {
@@ -219,36 +187,6 @@ std::size_t Processes::left_after(const std::vector<std::string>& grants, int ms
     if (left == 0 || std::chrono::steady_clock::now() >= until) return left;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-}
-
-std::map<uid_t, std::size_t> Processes::kill_holders(const Holders& holders) const {
-  std::map<uid_t, std::size_t> killed;
-  if (holders.empty()) return killed;
-  const auto dir = open_dir(proc_);
-  const auto names = dir ? list_dir(dir->get(), kMaxProcesses) : tl::unexpected(dir.error());
-  if (!names) return killed;
-  for (const std::string& name : *names) {
-    const auto pid = parse_number(name, INT32_MAX);
-    if (!pid || *pid == 0) continue;
-    // The descriptor first: what is read then is of the process that is signalled, or of none.
-    const UniqueFd process = open_pidfd(static_cast<pid_t>(*pid));
-    const auto status = process ? read_file(proc_ + "/" + name + "/status", kMaxProcFile) : fail(Errc::not_found, "");
-    if (!status) continue;
-    const auto uids = numbers(line_of(*status, "Uid:")), own = numbers(line_of(*status, "Gid:")),
-               groups = numbers(line_of(*status, "Groups:"));
-    const auto holds = [&](std::uint64_t uid) {
-      return std::ranges::any_of(holders, [&](const auto& group) {
-        const auto user = group.second.find(static_cast<uid_t>(uid));
-        if (user == group.second.end()) return false;
-        const bool is_own = std::ranges::find(own, group.first) != own.end();
-        return is_own ? user->second : std::ranges::find(groups, group.first) != groups.end();
-      });
-    };
-    const auto whose = std::ranges::find_if(uids, holds);
-    if (whose == uids.end() || has_ended(process)) continue;
-    if (signal_pidfd(process, SIGKILL) == 0) ++killed[static_cast<uid_t>(*whose)];
-  }
-  return killed;
 }
 
 bool Processes::warn_login(pid_t pid, std::uint64_t start) const {

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ class Processes {
 
   // False on a host without systemd's cgroups: no grant with sudo can be ended there in full.
   [[nodiscard]] bool available() const { return !tree_.folder.empty(); }
+  [[nodiscard]] const CgroupTree& tree() const { return tree_; }
 
   [[nodiscard]] static std::string slice(const std::string& grant, AtEnd at_end);             // jit-ID.slice
   [[nodiscard]] static std::string scope(const std::string& grant, AtEnd at_end, pid_t pid);  // jit-ID-PID.scope
@@ -53,8 +55,16 @@ class Processes {
 
   // {gid: {uid: whether also where it is the process's own group (Gid), and not only one of its Groups}}
   using Holders = std::map<gid_t, std::map<uid_t, bool>>;
-  // Kills every process of those users that holds that group. How many there were, by uid.
-  std::map<uid_t, std::size_t> kill_holders(const Holders& holders) const;
+  // Whether a user has that group by the host's own files.
+  using Entitled = std::function<bool(uid_t uid, gid_t gid)>;
+  struct Ended {
+    std::map<uid_t, std::size_t> killed;  // by uid of the holder
+    bool all = true;                      // false: some go on forking faster than they can be killed
+  };
+  // Kills every process that holds a group of `holders` by one of its users: theirs by uid, and those behind which
+  // the user stands (who logged in, by the kernel's audit; who made the user namespace it is in) unless it runs as
+  // root or as somebody who is entitled to the group.
+  Ended kill_holders(const Holders& holders, const Entitled& entitled) const;
 
   // The login that a process belongs to: kills the logind session around it (session-N.scope), without one the
   // process itself. `start` is what started_ms (sys/peer.hpp) said: another process of that pid is left alone.
@@ -66,6 +76,7 @@ class Processes {
   [[nodiscard]] std::string folder_of(const std::string& grant, AtEnd at_end) const;
   [[nodiscard]] std::string cgroup_of(pid_t pid) const;  // below the prefix; empty: unknown
   std::size_t kill_folder(const std::string& folder) const;
+  std::size_t kill_around(pid_t pid, uid_t uid) const;
 
   CgroupTree tree_;
   std::string proc_;

@@ -328,6 +328,21 @@ TEST_CASE("an end that the host does not take is tried again until it does", "[c
   CHECK(world.host.nothing_held());
 }
 
+TEST_CASE("what was done at an end is told as a warning, what could not be done as an error", "[core][engine]") {
+  World world;
+  const auto priority_of = [&](std::string_view text) {
+    for (const JournalLine& line : world.journal)
+      if (line.message.find(text) != std::string::npos) return line.priority;
+    return -1;
+  };
+  world.active(kAlice, "dba");
+  world.host.to_note = {"the lock of /etc/group was taken from a stopped passwd"};
+  world.host.fail("take", Errc::system, 1);
+  world.pass(3600);
+  CHECK(priority_of("taken from a stopped passwd") == 4);
+  CHECK(priority_of("failed on purpose") == 3);
+}
+
 TEST_CASE("callbacks may call the engine again", "[core][engine]") {
   World world;
   std::string document;

@@ -171,6 +171,7 @@ Result<void> FakeEffector::give_all(const std::vector<Entitlement>& entitlements
 Taken FakeEffector::take(const std::vector<EndOrder>& orders) {
   return plug_.through([&]() -> Taken {
     Taken taken;
+    taken.notes = std::exchange(to_note, {});
     if (Result<void> fine = failing("take"); !fine) {
       taken.failures.push_back(fine.error().message);
       return taken;

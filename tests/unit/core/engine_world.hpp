@@ -94,6 +94,7 @@ class FakeEffector final : public Effector {
   std::map<std::int32_t, std::string> logins;
   std::vector<std::string> warned;                          // grants whose processes got SIGTERM
   std::vector<std::pair<std::uint32_t, std::string>> told;  // uid, line
+  std::vector<std::string> to_note;                         // what the next take notes
   std::vector<std::string> calls;
   std::string boot;
 

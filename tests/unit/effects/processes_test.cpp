@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -11,7 +12,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "jitd/effects/frozen_users.hpp"
 #include "jitd/effects/logins.hpp"
+#include "jitd/sys/files.hpp"
 #include "tests/unit/catch.hpp"
 #include "tests/unit/sys/support.hpp"
 
@@ -113,6 +116,10 @@ class Tree {
   std::vector<pid_t> children_;
 };
 
+bool nobody_else(uid_t, gid_t) {
+  return false;
+}
+
 bool skipped(const Tree& tree) {
   if (!tree.usable()) WARN("needs root and a writable cgroup2 tree");
   return !tree.usable();
@@ -194,13 +201,129 @@ TEST_CASE("P2: who still holds a lost group is killed; who has it for their own,
   const pid_t free = as(kAlice, kStays, kStays);
   const pid_t others = as(kBob, kStays, kLost);
   const pid_t primary = as(kDirectory, kLost, kLost);
-  const auto killed = tree.processes().kill_holders({{kLost, {{kAlice, true}, {kDirectory, false}}}});
-  CHECK(killed == std::map<uid_t, std::size_t>{{kAlice, 2}});
+  const auto ended = tree.processes().kill_holders({{kLost, {{kAlice, true}, {kDirectory, false}}}}, nobody_else);
+  CHECK(ended.killed == std::map<uid_t, std::size_t>{{kAlice, 2}});
+  CHECK(ended.all);
   CHECK(Tree::ended_by(holds) == SIGKILL);
   CHECK(Tree::ended_by(newgrp) == SIGKILL);
   CHECK(Tree::ended_by(free, 20) == 0);
   CHECK(Tree::ended_by(others, 20) == 0);
   CHECK(Tree::ended_by(primary, 20) == 0);
+}
+
+TEST_CASE("P2: a lost group is not kept under another uid", "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  constexpr gid_t kLost = 2'000'000'116;
+  constexpr uid_t kAlice = 2'000'001'001, kBob = 2'000'001'002, kCarol = 2'000'001'003, kLent = 2'000'100'000;
+  const auto become = [](uid_t uid) {
+    const gid_t lost = kLost;
+    if (::setgroups(1, &lost) != 0 || ::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0) ::_exit(1);
+  };
+  // By a set-uid program of Bob's, run by Alice: the kernel remembers who logged in.
+  const auto logged_in_as_alice = [&](uid_t uid) {
+    return tree.run("", [&] {
+      std::ofstream("/proc/self/loginuid") << kAlice;
+      become(uid);
+    });
+  };
+  // In a user namespace of Alice's, under a uid that subuid(5) lends her.
+  const auto in_a_namespace_of = [&](uid_t owner) {
+    return tree.run("", [&] {
+      int made[2] = {-1, -1}, mapped[2] = {-1, -1};
+      char byte = 0;
+      if (::pipe2(made, O_CLOEXEC) != 0 || ::pipe2(mapped, O_CLOEXEC) != 0) ::_exit(1);
+      const pid_t child = ::getpid();
+      if (::fork() == 0) {  // newuidmap(1)
+        (void)!::read(made[0], &byte, 1);
+        std::ofstream("/proc/" + std::to_string(child) + "/uid_map") << "0 " << owner << " 1\n1 " << kLent << " 10\n";
+        (void)!::write(mapped[1], "x", 1);
+        ::_exit(0);
+      }
+      become(owner);
+      if (::unshare(CLONE_NEWUSER) != 0 || ::write(made[1], "x", 1) != 1 || ::read(mapped[0], &byte, 1) != 1)
+        ::_exit(1);
+      if (::setresuid(1, 1, 1) != 0) ::_exit(1);
+    });
+  };
+  const pid_t bobs = logged_in_as_alice(kBob);
+  const pid_t carols = logged_in_as_alice(kCarol);  // who is a member herself
+  const pid_t roots = logged_in_as_alice(0);
+  const pid_t lent = in_a_namespace_of(kAlice);
+  const pid_t others = in_a_namespace_of(kBob);
+  const auto entitled = [](uid_t uid, gid_t) { return uid == kCarol; };
+  const auto ended = tree.processes().kill_holders({{kLost, {{kAlice, true}}}}, entitled);
+  CHECK(ended.killed == std::map<uid_t, std::size_t>{{kAlice, 2}});
+  CHECK(Tree::ended_by(bobs) == SIGKILL);
+  CHECK(Tree::ended_by(lent) == SIGKILL);
+  CHECK(Tree::ended_by(carols, 20) == 0);
+  CHECK(Tree::ended_by(roots, 20) == 0);
+  CHECK(Tree::ended_by(others, 20) == 0);
+}
+
+TEST_CASE("P2: nobody keeps a lost group by forking faster than the search", "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  constexpr gid_t kLost = 2'000'000'116;
+  constexpr uid_t kAlice = 2'000'001'001;
+  const std::string session = "/user.slice/user-" + std::to_string(kAlice) + ".slice/session-7.scope";
+  for (int i = 0; i < 4; ++i) {
+    (void)tree.run(session, [] {
+      const gid_t lost = kLost;
+      if (::setgroups(1, &lost) != 0 || ::setresuid(kAlice, kAlice, kAlice) != 0) ::_exit(1);
+      if (::fork() != 0) return;
+      for (;;)
+        if (::fork() > 0) ::_exit(0);
+    });
+  }
+  const Processes processes = tree.processes();
+  const auto still_there = [&] {
+    std::ifstream procs(tree.root() + session + "/cgroup.procs");
+    pid_t pid = 0;
+    return static_cast<bool>(procs >> pid);
+  };
+  REQUIRE(still_there());
+  const TempDir dir;
+  const std::string freeze = tree.root() + "/user.slice/user-" + std::to_string(kAlice) + ".slice/cgroup.freeze";
+  {
+    const FrozenUsers still(processes.tree(), dir / "frozen", {kAlice, 0});
+    CHECK(read_file(freeze, 8).value() == "1\n");
+    CHECK(read_file(dir / "frozen", 64).value() == std::to_string(kAlice) + "\n");
+    CHECK(processes.kill_holders({{kLost, {{kAlice, true}}}}, nobody_else).all);
+    for (int i = 0; i < 500 && still_there(); ++i) ::usleep(1000);
+    CHECK_FALSE(still_there());
+  }
+  CHECK(read_file(freeze, 8).value() == "0\n");
+  CHECK_FALSE(std::filesystem::exists(dir / "frozen"));
+}
+
+TEST_CASE("P5: nobody stays frozen by a search that did not come to its end", "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  const Processes processes = tree.processes();
+  const std::string slice = "/user.slice/user-2000001001.slice";
+  const pid_t login = tree.run(slice + "/session-7.scope");
+  const std::string freeze = tree.root() + slice + "/cgroup.freeze";
+  const TempDir dir;
+  SECTION("a crash leaves the note") {
+    std::ofstream(freeze) << "1";
+    put(dir / "frozen", "2000001001\nx\n");
+    FrozenUsers::thaw_left(processes.tree(), dir / "frozen");
+    CHECK(read_file(freeze, 8).value() == "0\n");
+    CHECK_FALSE(std::filesystem::exists(dir / "frozen"));
+  }
+  SECTION("without a note nobody is frozen") {
+    const FrozenUsers still(processes.tree(), dir / "nowhere/frozen", {2'000'001'001});
+    CHECK(read_file(freeze, 8).value() == "0\n");
+  }
+  SECTION("whom somebody else froze stays so") {
+    std::ofstream(freeze) << "1";
+    for (int i = 0; i < 100; ++i) ::usleep(100);
+    { const FrozenUsers still(processes.tree(), dir / "frozen", {2'000'001'001}); }
+    CHECK(read_file(freeze, 8).value() == "1\n");
+    std::ofstream(freeze) << "0";
+  }
+  CHECK(Tree::ended_by(login, 20) == 0);
 }
 
 TEST_CASE("P2: a login ends with its session, and another process of its pid is left alone", "[effects][processes]") {

@@ -216,6 +216,18 @@ TEST_CASE("policy check and explain say what would happen", "[jitctl]") {
     f.daemon.answer(Verb::roles, done({}, {Row().text(Tag::role, "dba").number(Tag::limit, 3600)}));
     CHECK(f.jitctl({"policy", "explain", "dba", "--user", "root", "--duration", "2h"}) == Exit::refused);
   }
+  SECTION("a ticket that would make a rule match is named, unless one is given") {
+    f.put("etc/jit/policy.d/20.toml",
+          "[roles.web]\nmax_duration = \"1h\"\neligible = [\"root\"]\ngroups = [\"www-data\"]\n"
+          "[[roles.web.rules]]\nwhen = { ticket = \"NO-.*\" }\nthen = \"deny\"\n"
+          "[[roles.web.rules]]\nwhen = { ticket = \"CHG-[0-9]+\" }\nthen = \"approve\"\n");
+    CHECK(f.jitctl({"policy", "explain", "web", "--user", "root"}) == Exit::refused);
+    CHECK(f.out.str().find("with a ticket like CHG-[0-9]+ (--ticket, in a request -t) rule 2 could match") !=
+          std::string::npos);
+    CHECK(f.out.str().find("NO-") == std::string::npos);
+    CHECK(f.jitctl({"policy", "explain", "web", "--user", "root", "--ticket", "CHG-1"}) == Exit::done);
+    CHECK(f.out.str().find("could match") == std::string::npos);
+  }
   SECTION("files that jitd does not take are not good") {
     const auto file = f.root + "/etc/jit/policy.d/10.toml";
     std::filesystem::permissions(file, std::filesystem::perms(0666));

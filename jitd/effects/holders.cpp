@@ -1,0 +1,142 @@
+// Processes that hold a group which their user has no longer: a process keeps the groups that it started with.
+#include <algorithm>
+#include <csignal>
+#include <optional>
+
+#include "jitd/effects/proc_files.hpp"
+#include "jitd/effects/processes.hpp"
+#include "jitd/sys/fd.hpp"
+#include "jitd/sys/files.hpp"
+#include "jitd/sys/pidfd.hpp"
+#include "jitd/sys/user_namespace.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+constexpr int kPasses = 12;  // against forks in between
+constexpr int kPatient = 2;  // passes before who goes on forking is killed by cgroup, which no fork escapes
+constexpr int kUnseen = 3;   // passes in a row that found nobody, while processes came and went
+
+// Newest first: what forks to stay ahead is at the top of the list when it was just made.
+std::vector<pid_t> newest_first(const std::string& proc) {
+  std::vector<pid_t> pids;
+  const auto dir = open_dir(proc);
+  const auto names = dir ? list_dir(dir->get(), kMaxProcesses) : tl::unexpected(dir.error());
+  if (!names) return pids;
+  for (const std::string& name : *names)
+    if (const auto pid = parse_number(name, INT32_MAX); pid && *pid != 0) pids.push_back(static_cast<pid_t>(*pid));
+  std::sort(pids.begin(), pids.end(), std::greater<>());
+  return pids;
+}
+
+class Search {
+ public:
+  Search(const std::string& proc, const Processes::Holders& holders, const Processes::Entitled& entitled)
+      : proc_(proc), holders_(holders), entitled_(entitled) {}
+
+  enum class Found : std::uint8_t { nobody, gone, holder };
+  // Whether this process holds a lost group, and in `whose` the user who lost it.
+  Found look_at(pid_t pid, uid_t& whose) const {
+    const std::string folder = proc_ + "/" + std::to_string(pid);
+    const auto status = read_file(folder + "/status", kMaxProcFile);
+    if (!status) return Found::gone;
+    const auto own = numbers(line_of(*status, "Gid:")), groups = numbers(line_of(*status, "Groups:"));
+    for (const auto& lost : holders_) {
+      const bool is_own = std::ranges::find(own, lost.first) != own.end();
+      if (!is_own && std::ranges::find(groups, lost.first) == groups.end()) continue;
+      const auto uids = numbers(line_of(*status, "Uid:"));
+      if (const auto user = who_lost_it(lost, is_own, pid, uids)) {
+        whose = *user;
+        return Found::holder;
+      }
+    }
+    return Found::nobody;
+  }
+
+ private:
+  std::optional<uid_t> who_lost_it(const Processes::Holders::value_type& lost, bool is_own, pid_t pid,
+                                   const std::vector<std::uint64_t>& uids) const {
+    const auto lost_it = [&](std::uint64_t uid) {
+      const auto user = lost.second.find(static_cast<uid_t>(uid));
+      return user != lost.second.end() && (user->second || !is_own);
+    };
+    const auto has_it_anyway = [&](std::uint64_t uid) {
+      return uid == 0 || entitled_(static_cast<uid_t>(uid), lost.first);
+    };
+    if (const auto one = std::ranges::find_if(uids, lost_it); one != uids.end()) return static_cast<uid_t>(*one);
+    if (std::ranges::any_of(uids, has_it_anyway)) return std::nullopt;
+    const auto users = behind(pid);
+    const auto one = std::ranges::find_if(users, lost_it);
+    return one == users.end() ? std::nullopt : std::optional(*one);
+  }
+
+  // Who stands behind a process that runs as somebody else.
+  std::vector<uid_t> behind(pid_t pid) const {
+    std::vector<uid_t> users = namespace_owners(pid, proc_);
+    if (const auto login = read_file(proc_ + "/" + std::to_string(pid) + "/loginuid", kMaxProcFile)) {
+      if (const auto uid = numbers(*login); !uid.empty()) users.push_back(static_cast<uid_t>(uid[0]));
+    }
+    return users;
+  }
+
+  const std::string& proc_;
+  const Processes::Holders& holders_;
+  const Processes::Entitled& entitled_;
+};
+
+// Processes that were killed and have not ended yet: not to be counted by every pass.
+class Dying {
+ public:
+  void add(pid_t pid, UniqueFd process) {
+    if (processes_.size() < kMostDying) processes_.insert_or_assign(pid, std::move(process));
+  }
+  [[nodiscard]] bool has(pid_t pid) const {
+    const auto process = processes_.find(pid);
+    return process != processes_.end() && !has_ended(process->second);
+  }
+
+ private:
+  static constexpr std::size_t kMostDying = 1024;  // descriptors
+  std::map<pid_t, UniqueFd> processes_;
+};
+
+}  // namespace
+
+Processes::Ended Processes::kill_holders(const Holders& holders, const Entitled& entitled) const {
+  Ended ended;
+  if (holders.empty()) return ended;
+  const Search search(proc_, holders, entitled);
+  Dying dying;
+  int unseen = 0;
+  for (int pass = 0; pass < kPasses && unseen < kUnseen; ++pass) {
+    std::size_t holding = 0, gone = 0;
+    for (const pid_t pid : newest_first(proc_)) {
+      // The descriptor first: what is read then is of the process that is signalled, or of none.
+      if (dying.has(pid)) continue;
+      UniqueFd process = open_pidfd(pid);
+      uid_t whose = 0;
+      const auto found = process ? search.look_at(pid, whose) : Search::Found::gone;
+      if (found == Search::Found::gone) ++gone;
+      if (found != Search::Found::holder || has_ended(process)) continue;
+      ++holding;
+      if (pass >= kPatient) (void)kill_around(pid, whose);
+      if (signal_pidfd(process, SIGKILL) != 0) continue;
+      ++ended.killed[whose];
+      dying.add(pid, std::move(process));
+    }
+    ended.all = holding == 0;
+    if (holding == 0 && gone == 0) break;
+    unseen = holding == 0 ? unseen + 1 : 0;
+  }
+  return ended;
+}
+
+// What is in a user's own slice with it is that user's, whatever forks there.
+std::size_t Processes::kill_around(pid_t pid, uid_t uid) const {
+  const std::string cgroup = cgroup_of(pid);
+  const std::string slice = "/user.slice/user-" + std::to_string(uid) + ".slice/";
+  return available() && cgroup.starts_with(slice) ? kill_folder(tree_.folder + cgroup) : 0;
+}
+
+}  // namespace jit
