@@ -17,6 +17,7 @@ namespace jit {
 namespace {
 
 constexpr std::uint64_t kTimeoutUsec = 2'000'000;
+constexpr std::uint64_t kSlicesUsec = 200'000;        // to drop empty slices: nobody waits longer for that
 constexpr std::uint64_t kScopeTimeoutUsec = 400'000;  // somebody waits for their command to start
 constexpr const char* kSystemd = "org.freedesktop.systemd1";
 constexpr const char* kManagerPath = "/org/freedesktop/systemd1";
@@ -198,11 +199,15 @@ void SystemBus::stop_slices(const std::vector<std::string>& slices) {
     sd_bus_message* raw = nullptr;
     const int r = sd_bus_message_new_method_call(bus->get(), &raw, kSystemd, kManagerPath, kManager, "StopUnit");
     const Message call(raw);
-    if (r < 0 || sd_bus_message_append(raw, "ss", slice.c_str(), "replace") < 0 ||
-        sd_bus_message_set_expect_reply(raw, 0) < 0 || sd_bus_send(bus->get(), raw, nullptr) < 0)
+    if (r < 0 || sd_bus_message_append(raw, "ss", slice.c_str(), "replace") < 0) return;
+    if (&slice == &slices.back()) {
+      // systemd drops what it has not read when a connection closes: the answer to the last says that it has read
+      // all.
+      (void)sd_bus_call(bus->get(), raw, kSlicesUsec, nullptr, nullptr);
+    } else if (sd_bus_message_set_expect_reply(raw, 0) < 0 || sd_bus_send(bus->get(), raw, nullptr) < 0) {
       return;
+    }
   }
-  (void)sd_bus_flush(bus->get());
 }
 
 Result<pid_t> SystemBus::main_pid(const std::string& unit) {
