@@ -72,6 +72,7 @@ void add_verify(Commands& commands);
 void add_policy(Commands& commands);
 void add_gate(Commands& commands);
 void add_audit(Commands& commands);
+void add_replay(Commands& commands);
 void add_trust(Commands& commands);
 void add_doctor(Commands& commands);
 void add_setup(Commands& commands);

@@ -12,6 +12,7 @@
 
 #include "jitctl/client.hpp"
 #include "jitd/sys/spawn.hpp"
+#include "policy/document/effects.hpp"
 #include "policy/result.hpp"
 #include "policy/time.hpp"
 
@@ -28,6 +29,7 @@ struct Places {
   std::string run = "/run/jit";
   std::string usr = "/usr";
   std::string proc = "/proc";
+  std::string recordings = kRecordingDir;
 };
 
 struct Context {
@@ -45,6 +47,8 @@ struct Context {
   std::function<std::optional<std::string>(const char*)> env = {};
   std::function<WallTime()> now = {};
   Places places = {};
+  // Becomes another program, argv[0] by its absolute path, with a clean environment. Comes back only with why not.
+  std::function<Error(const std::vector<std::string>& argv)> become = {};
 
   // True when a question can be put to a person and the answer is theirs.
   [[nodiscard]] bool can_ask() const { return in_terminal && !json; }

@@ -26,6 +26,22 @@ void open_standard() {
   }
 }
 
+jit::Error become(const std::vector<std::string>& argv) {
+  std::vector<char*> words, environment;
+  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  std::vector<std::string> kept = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+  for (const char* name : {"TERM", "LANG", "LC_ALL"})
+    if (const char* value = std::getenv(name)) kept.push_back(std::string(name) + "=" + value);
+  for (std::string& one : kept) environment.push_back(one.data());
+  environment.push_back(nullptr);
+  std::signal(SIGPIPE, SIG_DFL);
+  ::execve(argv.at(0).c_str(), words.data(), environment.data());
+  const int why = errno;
+  std::signal(SIGPIPE, SIG_IGN);
+  return jit::fail_errno(why, argv.at(0)).value();
+}
+
 std::size_t columns_of_terminal() {
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
     winsize size{};
@@ -49,6 +65,7 @@ int main(int argc, char* argv[]) {
     context.out_terminal = ::isatty(STDOUT_FILENO) == 1;
     context.columns = columns_of_terminal();
     context.uid = ::getuid();
+    context.become = become;
     if (const auto* entry = ::getpwuid(context.uid); entry != nullptr) context.user = entry->pw_name;
     context.env = [](const char* name) -> std::optional<std::string> {
       const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread

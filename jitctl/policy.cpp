@@ -97,6 +97,18 @@ Outcome check(Context& context, const Options& options) {
   return Exit::done;
 }
 
+std::string_view recorded_in_words(Recording record) {
+  switch (record) {
+    case Recording::none:
+      break;
+    case Recording::required:
+      return " (recorded)";
+    case Recording::best_effort:
+      return " (recorded where sudo can)";
+  }
+  return "";
+}
+
 void show_role(std::ostream& out, const Role& role) {
   out << fmt::format("{}  up to {}{}\n", role.name, format_duration(role.max_duration),
                      role.dangerous ? ", dangerous" : "");
@@ -113,7 +125,7 @@ void show_role(std::ostream& out, const Role& role) {
   for (const auto& sudo : role.sudo) {
     for (const auto& command : sudo.commands) {
       line("sudo", fmt::format("as {}: {}{}{}", sudo.as, to_text(command), sudo.password ? "" : " (no password)",
-                               sudo.record ? " (recorded)" : ""));
+                               recorded_in_words(sudo.record)));
     }
   }
   for (std::size_t number = 0; number < role.rules.size(); ++number) {

@@ -1,6 +1,8 @@
 // jitctl roles: what the caller may ask for on this host.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "jitctl/app.hpp"
 #include "jitctl/output.hpp"
 #include "policy/text.hpp"
@@ -15,8 +17,13 @@ std::string gives(const Row& role) {
   for (const auto& group : role.all(Tag::group)) parts.push_back("group " + group);
   for (const auto& gate : role.all(Tag::opens)) parts.push_back("opens " + gate);
   const auto commands = role.all(Tag::command);
-  if (!commands.empty())
-    parts.push_back(fmt::format("sudo ({} command{})", commands.size(), commands.size() == 1 ? "" : "s"));
+  if (!commands.empty()) {
+    // Within a command '[' is escaped: what stands in brackets are flags.
+    const auto is_recorded = [](const std::string& command) { return command.find(" [record") != std::string::npos; };
+    const bool recorded = std::any_of(commands.begin(), commands.end(), is_recorded);
+    parts.push_back(fmt::format("sudo ({} command{}{})", commands.size(), commands.size() == 1 ? "" : "s",
+                                recorded ? ", recorded" : ""));
+  }
   if (role.text(Tag::on_end) == "leave") parts.emplace_back("what runs goes on at its end");
   return joined(parts, ", ");
 }

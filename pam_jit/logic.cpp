@@ -81,6 +81,7 @@ class Call {
   }
   [[nodiscard]] int cannot_say(std::string_view why) noexcept;
   std::optional<int> take_subject(const Service& service) noexcept;
+  void say(const char* text) noexcept;
   void log(Level level, std::string_view what, std::string_view gate, std::string_view why) noexcept;
 
   Host& host_;
@@ -117,6 +118,7 @@ std::optional<int> Call::prepare() noexcept {
     log(Level::error, "an argument of pam_jit.so is not understood", {}, options_.mistake);
   }
   if (query_.service.empty()) return cannot_say("the application names no service");
+  if (wire::is_sudo(query_.service)) silent_ = silent_ && query_.phase == Phase::close;
   if (service == nullptr) return cannot_say("pam_jit knows no subject for this service: take it out of services=");
   return take_subject(*service);
 }
@@ -199,9 +201,16 @@ void Call::tell_of_silence() noexcept {
       "now.");
 }
 
+void Call::say(const char* text) noexcept {
+  if (silent_ || text[0] == '\0') return;
+  host_.tell(Text<sizeof Answer::message>().add_lines(text).c_str());
+}
+
 int Call::settle(const Answer& answer) noexcept {
   switch (answer.verdict) {
     case Verdict::allow:
+      // That it is recorded. As an error message: without a terminal sudo writes others into what the command says.
+      if (query_.phase == Phase::session) say(answer.message);
       return PAM_SUCCESS;
     case Verdict::not_gated:
       return PAM_IGNORE;
@@ -215,12 +224,8 @@ int Call::settle(const Answer& answer) noexcept {
         return PAM_IGNORE;
       }
       log(Level::notice, "refused", answer.gate, want_of_grant ? "no grant opens it now" : "a grant ended meanwhile");
-      if (!silent_) {
-        Text<sizeof answer.message> message;
-        message.add_lines(answer.message);
-        host_.tell(message.empty() ? "pam_jit: you hold no grant for this now. Ask with: jitctl request"
-                                   : message.c_str());
-      }
+      say(answer.message[0] != '\0' ? answer.message
+                                    : "pam_jit: you hold no grant for this now. Ask with: jitctl request");
       return refused(PAM_PERM_DENIED);
     }
     case Verdict::unknown:

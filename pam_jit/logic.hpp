@@ -9,7 +9,8 @@ namespace jit::pam {
 
 // pam_sm_acct_mgmt. PAM_SUCCESS: every enforced gate is open. PAM_IGNORE: none of our business, or only observed.
 // PAM_PERM_DENIED: a gate is shut, or a sudo waited while its grant ended. PAM_AUTHINFO_UNAVAIL: on an enforcing
-// line, nobody can say. With `silent` nothing is told to the user.
+// line, nobody can say. With `silent` nothing is told to the user, but in sudo: it says PAM_SILENT to keep
+// pam_lastlog quiet, and without our word its user would see "Permission denied" alone.
 [[nodiscard]] int account(Host& host, const Options& options, bool silent) noexcept;
 
 // pam_sm_open_session. As account, but every refusal is PAM_SYSTEM_ERR: sudo takes PAM_SESSION_ERR for a success.

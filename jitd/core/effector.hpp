@@ -72,8 +72,9 @@ class Effector {
   // Level-triggered: makes the host hold exactly `wanted` out of all that is ours (held, drop-ins with our prefix).
   [[nodiscard]] virtual Taken reconcile(const std::vector<Entitlement>& wanted) = 0;
   // Puts an elevated process where the end of its grant finds it: a scope in the grant's slice, or in one that is
-  // left alone. Proven when it returns. Errc::unavailable: systemd did not do it in time, or is not there.
-  [[nodiscard]] virtual Result<void> elevate(const std::string& grant, bool leave, std::int32_t pid) = 0;
+  // left alone; and what sudo records of it under the grant. Proven when it returns, which is whether it is recorded.
+  // Errc::unavailable: systemd did not do it in time, or is not there.
+  [[nodiscard]] virtual Result<bool> elevate(const std::string& grant, bool leave, std::int32_t pid) = 0;
   // A login that a gate let in by this grant: it ends with it.
   [[nodiscard]] virtual Result<void> let_in(const std::string& grant, std::int32_t pid) = 0;
   virtual void let_out(std::int32_t pid) = 0;  // it was closed

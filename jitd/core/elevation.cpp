@@ -76,7 +76,7 @@ void EngineImpl::warn_of_ends(Instant at) {
   if (!soon.empty()) ports_.effector.warn(soon);
 }
 
-void EngineImpl::elevate(const Elevation& what, Reply<std::string> reply) {
+void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
   const Turn turn(*this);
   const Instant at = now();
   LifePtr best;
@@ -91,18 +91,19 @@ void EngineImpl::elevate(const Elevation& what, Reply<std::string> reply) {
     if (!best || left_ms(*best, at) < left_ms(*life, at)) best = life;
   }
   // By a rule of somebody else's making, for a target that no grant of theirs gives.
-  if (!best) return answer<std::string>(reply, std::string());
+  if (!best) return answer<Elevated>(reply, Elevated{});
   const std::string& id = best->record.id;
-  if (Result<void> put = ports_.effector.elevate(id, left_alone(best->record), what.pid); !put) {
+  const Result<bool> put = ports_.effector.elevate(id, left_alone(best->record), what.pid);
+  if (!put) {
     journal(
         3,
         "a command of " + best->record.user + " was refused, since its end could not be kept: " + put.error().message,
         best.get(), "elevate");
-    return answer<std::string>(reply, tl::unexpected<Error>(put.error()));
+    return answer<Elevated>(reply, tl::unexpected<Error>(put.error()));
   }
-  journal(6, best->record.user + " runs a command as " + shown(what.target, 256), best.get(), "elevate",
-          {{"JIT_PID", std::to_string(what.pid)}, {"JIT_SERVICE", what.service}});
-  answer<std::string>(reply, std::string(id));
+  journal(6, best->record.user + " runs a command as " + shown(what.target, 256) + (*put ? ", recorded" : ""),
+          best.get(), "elevate", {{"JIT_PID", std::to_string(what.pid)}, {"JIT_SERVICE", what.service}});
+  answer<Elevated>(reply, Elevated{id, *put});
 }
 
 void EngineImpl::let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) {

@@ -88,7 +88,17 @@ void EngineImpl::journal(int priority, const std::string& message, const Life* l
 }
 
 Outcome EngineImpl::outcome_of(const Life& life) const {
-  return {life.record.id, life.record.state, life.record.why};
+  Outcome outcome{life.record.id, life.record.state, life.record.why};
+  // Whoever asks is told before anything is recorded. ']' stands in flags alone (policy/document/effects.hpp).
+  const std::string& effects = life.record.effects;
+  const bool always = effects.find("record]\n") != std::string::npos;
+  const bool perhaps = effects.find("record-best-effort]\n") != std::string::npos;
+  if (!life.over() && (always || perhaps)) {
+    if (outcome.message.empty()) outcome.message = to_text(outcome.state);
+    outcome.message +=
+        always ? "; what you run by it is recorded" : "; what you run by it is recorded where sudo can";
+  }
+  return outcome;
 }
 
 std::vector<EngineImpl::LifePtr> EngineImpl::lives_where(bool (*wanted)(const Life&)) const {

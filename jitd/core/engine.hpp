@@ -109,14 +109,18 @@ class Engine {
 
   // A command that begins to run with rights of somebody else (sudo, su). Its grant: of this user, with a rule for
   // `target` or the one that opened a gate, and the one that ends last. The process is put where the end of that
-  // grant finds it before the reply, which is the id; empty: no grant gives this, it goes by other rules. An error
+  // grant finds it before the reply, which has its id; empty: no grant gives this, it goes by other rules. An error
   // refuses.
   struct Elevation {
     std::uint32_t uid = 0;  // real uid of the process
     std::int32_t pid = 0;
     std::string service, target, opened_by;  // opened_by: the grant that opened a gate, or empty
   };
-  virtual void elevate(const Elevation& what, Reply<std::string> reply) = 0;
+  struct Elevated {
+    std::string grant;
+    bool recorded = false;
+  };
+  virtual void elevate(const Elevation& what, Reply<Elevated> reply) = 0;
   // A login that a gate let in by this grant. An error when the grant is over by now.
   virtual void let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) = 0;
   virtual void let_out(std::int32_t pid) = 0;  // its session was closed

@@ -34,6 +34,7 @@ struct Paths {
   std::string var = "/var/lib/jit";
   std::string run = "/run/jit";
   std::string etc = "/etc";  // passwd, group, gshadow, pam.d
+  std::string recordings = kRecordingDir;
 };
 
 // One consistent reading of it all. Immutable: a reload makes another.

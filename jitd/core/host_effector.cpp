@@ -55,7 +55,8 @@ EffectPaths::EffectPaths(const Paths& paths)
       dropins(paths.run + "/sudoers.d"),
       logins(paths.run + "/logins"),
       frozen(paths.run + "/frozen"),
-      reserve(paths.etc_jit + "/.reserve") {}
+      reserve(paths.etc_jit + "/.reserve"),
+      recordings(paths.recordings) {}
 
 Result<std::unique_ptr<HostEffector>> HostEffector::open(Ports ports, const Paths& paths) {
   EffectPaths places(paths);
@@ -77,7 +78,8 @@ HostEffector::HostEffector(Ports ports, EffectPaths paths, HeldFile held, EndsFi
       sudos_(ports_.spawn),
       ledger_(held_, groups_),
       dead_man_(ports_.bus, ports_.clock),
-      logins_(ports_.files, ports_.processes, paths_.logins) {}
+      logins_(ports_.files, ports_.processes, paths_.logins),
+      recordings_(paths_.recordings) {}
 
 Result<FileLock> HostEffector::lock_for_giving() const {
   return FileLock::take(paths_.lock, kLockForGiving);
@@ -378,7 +380,7 @@ Result<std::vector<EndRecord>> HostEffector::ends() {
   return records;
 }
 
-Result<void> HostEffector::elevate(const std::string& grant, bool leave, std::int32_t pid) {
+Result<bool> HostEffector::elevate(const std::string& grant, bool leave, std::int32_t pid) {
   const Processes& processes = ports_.processes;
   if (!processes.available())
     return fail(Errc::unavailable, "this host has no cgroups of systemd's, so that what runs could not be ended");
@@ -389,10 +391,10 @@ Result<void> HostEffector::elevate(const std::string& grant, bool leave, std::in
           ports_.bus.start_scope(Processes::scope(grant, at_end, pid), Processes::slice(grant, at_end), pid);
       !started) {
     scopes_again_boot_ms_ = ports_.clock.now().boot_ms - now >= kScopeTooLate ? now + kScopeTooLate + kScopePause : 0;
-    return started;
+    return tl::unexpected(started.error());
   }
   for (int attempt = 0; attempt < kScopeAttempts; ++attempt) {
-    if (processes.in_scope(grant, at_end, pid)) return {};
+    if (processes.in_scope(grant, at_end, pid)) return recordings_.claim(grant, pid);
     std::this_thread::sleep_for(milliseconds(1));
   }
   return fail(Errc::unavailable, "systemd did not put the process into its scope in time");

@@ -17,6 +17,7 @@
 #include "jitd/effects/groups.hpp"
 #include "jitd/effects/logins.hpp"
 #include "jitd/effects/processes.hpp"
+#include "jitd/effects/recordings.hpp"
 #include "jitd/store/records.hpp"
 #include "jitd/sys/bus.hpp"
 #include "jitd/sys/clock.hpp"
@@ -26,10 +27,10 @@
 namespace jit {
 
 // Where the effects' files are: VAR/held, VAR/ends, RUN/effects.lock, RUN/board, RUN/sudoers.d, RUN/logins,
-// RUN/frozen, ETC_JIT/.reserve.
+// RUN/frozen, ETC_JIT/.reserve; and the recordings.
 struct EffectPaths {
   explicit EffectPaths(const Paths& paths);
-  std::string var, etc, lock, board, dropins, logins, frozen, reserve;
+  std::string var, etc, lock, board, dropins, logins, frozen, reserve, recordings;
 };
 
 class HostEffector final : public Effector {
@@ -57,7 +58,7 @@ class HostEffector final : public Effector {
   // either, unless it was prepared anew since.
   [[nodiscard]] Result<void> publish(const std::vector<Entitlement>& wanted) override;
   [[nodiscard]] Result<std::vector<EndRecord>> ends() override;
-  [[nodiscard]] Result<void> elevate(const std::string& grant, bool leave, std::int32_t pid) override;
+  [[nodiscard]] Result<bool> elevate(const std::string& grant, bool leave, std::int32_t pid) override;
   [[nodiscard]] Result<void> let_in(const std::string& grant, std::int32_t pid) override;
   void let_out(std::int32_t pid) override;
   void warn(const std::vector<std::string>& grants) override;
@@ -88,6 +89,7 @@ class HostEffector final : public Effector {
   Ledger ledger_;
   DeadMan dead_man_;
   Logins logins_;
+  Recordings recordings_;
   std::vector<LostGroup> lost_later_;                           // of polite ends, and where not all could be killed
   std::uint64_t scopes_again_boot_ms_ = 0;                      // 0: systemd answered last time
   std::set<std::string> prepared_;                              // since the last board

@@ -84,10 +84,12 @@ Result<void> check_sudo(const Policy& policy, const Role& role, const HostFacts&
   const HostFacts::SudoStack stack = facts.sudo_stack();
   if (!stack.account || !stack.session || !stack.enforce)
     return refused(role, "sudo is not gated here (" + stack.problem + "); run: jitctl gate enforce sudo");
-  const bool records =
-      std::any_of(role.sudo.begin(), role.sudo.end(), [](const SudoRule& rule) { return rule.record; });
+  const bool records = std::any_of(role.sudo.begin(), role.sudo.end(),
+                                   [](const SudoRule& rule) { return rule.record == Recording::required; });
   if (records && facts.dialect() == SudoDialect::sudo_rs)
-    return refused(role, "it has recorded sudo lines, and the only sudo here is sudo-rs, which cannot record");
+    return refused(role,
+                   "it has recorded sudo lines, and the only sudo here is sudo-rs, which cannot record; "
+                   "install sudo, or say record = \"best-effort\" in the role if that is meant");
   return {};
 }
 

@@ -188,7 +188,10 @@ RoleView EngineImpl::role_view(const Role& role, const Viewer& viewer) {
   view.opens = role.opens;
   view.terminate_on_end = role.terminate_on_end;
   for (const SudoRule& rule : role.sudo) {
-    for (const Command& command : rule.commands) view.commands.push_back(rule.as + ": " + to_text(command));
+    const std::string flag = rule.record == Recording::required      ? " [record]"
+                             : rule.record == Recording::best_effort ? " [record-best-effort]"
+                                                                     : "";
+    for (const Command& command : rule.commands) view.commands.push_back(rule.as + ": " + to_text(command) + flag);
   }
   const Facts facts{viewer.user, viewer.uid, viewer.groups, host_->config.segments};
   view.eligible = !viewer.user.empty() && std::any_of(role.eligible.begin(), role.eligible.end(),

@@ -66,9 +66,10 @@ Result<void> Dropins::put(const std::string& grant_id, const std::string& sudoer
     const auto back = read_file_at(dir->get(), temporary, kMaxDropin);
     if (!back) return tl::unexpected(back.error());
     if (*back != sudoers) return fail(Errc::system, dir_ + "/" + temporary + " does not read as it was written");
-    const bool dated = sudoers.find("NOTAFTER=") != std::string::npos;
+    const bool not_for_rs =
+        sudoers.find("NOTAFTER=") != std::string::npos || sudoers.find(" iolog_dir=") != std::string::npos;
     for (const SudoTool& tool : tools) {
-      if (tool.visudo.empty() || (tool.rs && dated)) continue;
+      if (tool.visudo.empty() || (tool.rs && not_for_rs)) continue;
       if (auto fine = check_with_visudo(spawn_, tool, dir_ + "/" + temporary); !fine) return fine;
     }
     if (files_.renameat(dir->get(), temporary.c_str(), dir->get(), name->c_str()) != 0)

@@ -42,8 +42,8 @@ class Dropins {
   Dropins(Files& files, Spawn& spawn, std::string dir = kDropinDir);
 
   // Writes ".jit-<id>.tmp" (0440 root:root before its content), checks it alone with each visudo, renames it to
-  // "jit-<id>". A failed check leaves nothing. sudo-rs' visudo is not asked about a text with NOTAFTER: it is there
-  // so that sudo-rs drops the line.
+  // "jit-<id>". A failed check leaves nothing. sudo-rs' visudo is not asked about a text with NOTAFTER, which is
+  // there so that sudo-rs drops the line, nor about one that records, of which it knows nothing.
   [[nodiscard]] Result<void> put(const std::string& grant_id, const std::string& sudoers,
                                  const std::vector<SudoTool>& tools);
   // Unlinks it and what a crash may have left of it; a missing file is fine.
@@ -58,7 +58,8 @@ class Dropins {
   // The readback, slow and run in the helper: asks each sudo with `sudo -l -U USER -u AS -- CMD ARGS` that what was
   // meant is what it gives, and that the rule that wins is ours: of `sudo -ll` from 1.9.14 on (file, authenticate,
   // log_input, log_output), else from `etc`/sudoers and `etc`/sudoers.d, in which no rule may come after the include
-  // of `dir`. Errc::refused says what is in the way and what to do.
+  // of `dir`. What must be recorded also has to go where we look for it, and not to run when it cannot be written:
+  // sudo's own listing of the Defaults in force says so. Errc::refused says what is in the way and what to do.
   [[nodiscard]] static Result<void> readback(Spawn& spawn, const std::vector<SudoTool>& tools,
                                              const std::string& user, const Effects& effects,
                                              const std::string& grant_id, const std::string& dir,

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "jitd/effects/dropins.hpp"
+#include "jitd/effects/sudo_defaults.hpp"
 #include "jitd/effects/sudoers_order.hpp"
 #include "jitd/sys/files.hpp"
 #include "policy/text.hpp"
@@ -164,7 +165,7 @@ Result<void> check_winner(const std::string& listing, const SudoEffect& effect, 
     if (const auto at = line.find("Options: "); at != std::string_view::npos) options = line.substr(at + 9);
   const bool nopasswd = has_option(options, "!authenticate");
   const bool recorded = has_option(options, "log_input") && has_option(options, "log_output");
-  if (nopasswd != effect.nopasswd || (effect.record && !recorded))
+  if (nopasswd != effect.nopasswd || (effect.record == Recording::required && !recorded))
     return fail(Errc::refused,
                 "sudo reads the rule for " + command + " with other options than were meant: " + shown(options, 200));
   return {};
@@ -187,6 +188,13 @@ Result<void> check_order(Spawn& spawn, const SudoTool& tool, const std::string& 
   return {};
 }
 
+// That what must be recorded is, of the Defaults that sudo itself says are in force for this user.
+Result<void> check_recording(Spawn& spawn, const SudoTool& tool, const std::string& user) {
+  const auto listing = ask(spawn, {tool.sudo, "-l", "-U", user});
+  if (!listing) return tl::unexpected(listing.error());
+  return check_recording_defaults(listing->out);
+}
+
 // How one sudo is asked about one grant.
 struct Question {
   const SudoTool& tool;
@@ -203,7 +211,7 @@ Result<bool> check_effect(Spawn& spawn, const Question& question, const SudoEffe
   const auto allowed = ask(spawn, list_command(tool, "-l", user, effect));
   if (!allowed) return tl::unexpected(allowed.error());
   const bool yes = allowed->exit_status == 0;
-  if (tool.rs && effect.record) {
+  if (tool.rs && effect.record == Recording::required) {
     if (!yes) return false;
     return fail(Errc::refused, tool.sudo + " would run " + command + " by another rule, and cannot record it");
   }
@@ -273,8 +281,12 @@ Result<void> Dropins::readback(Spawn& spawn, const std::vector<SudoTool>& tools,
   if (!text) return tl::unexpected(text.error());
   const bool classic = std::any_of(tools.begin(), tools.end(), [](const SudoTool& tool) { return !tool.rs; });
   const bool dated = text->find("NOTAFTER=") != std::string::npos;
+  const bool must_record = std::any_of(effects.sudo.begin(), effects.sudo.end(),
+                                       [](const SudoEffect& effect) { return effect.record == Recording::required; });
   for (const SudoTool& tool : tools) {
     const Question question{tool, user, ours, dir, tool.rs && classic && dated};
+    if (must_record && !tool.rs)
+      if (auto kept = check_recording(spawn, tool, user); !kept) return kept;
     bool order_needed = false;
     for (const SudoEffect& effect : effects.sudo) {
       const auto more = check_effect(spawn, question, effect);

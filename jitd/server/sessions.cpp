@@ -80,10 +80,13 @@ void Sessions::serve_one() {
   if (!queue_.take(*call)) return;
   more_.arm(0);
   if (Loop::now_usec(CLOCK_BOOTTIME) - call->came_usec > kStaleUsec) return;
-  const auto then = [this, alive = std::weak_ptr<const bool>(alive_), call](const Result<std::string>& grant) {
-    if (!alive.expired()) answer(*call, grant);
+  const auto then = [this, alive = std::weak_ptr<const bool>(alive_), call](const Result<Engine::Elevated>& under) {
+    if (!alive.expired()) answer(*call, under);
   };
-  if (!call->has_uid) return engine_.let_in(call->answer.grant, call->pid, then);
+  if (!call->has_uid)
+    return engine_.let_in(call->answer.grant, call->pid, [then](const Result<std::string>& grant) {
+      then(grant.map([](const std::string& id) { return Engine::Elevated{id}; }));
+    });
   engine_.elevate(
       {call->uid, call->pid, call->service, call->target, call->answer.gate[0] != '\0' ? call->answer.grant : ""},
       then);
@@ -103,20 +106,23 @@ bool Sessions::lives(const SessionCall& call, const std::string& grant) {
   return read && found;
 }
 
-void Sessions::answer(const SessionCall& call, const Result<std::string>& grant) {
+void Sessions::answer(const SessionCall& call, const Result<Engine::Elevated>& under) {
   wire::Answer out = call.answer;
   const auto refuse = [&](std::string_view why) {
     out = {};
     out.verdict = wire::Verdict::deny;
     wire::copy_text(out.message, why);
   };
-  if (!grant) {
+  if (!under) {
     refuse("pam_jit: this cannot be let in, because nobody could end it with your grant: " +
-           shown(grant.error().message, 300));
-  } else if (!grant->empty() && !lives(call, *grant)) {
+           shown(under.error().message, 300));
+  } else if (!under->grant.empty() && !lives(call, under->grant)) {
     refuse("pam_jit: your grant has just ended.");
-  } else if (!grant->empty()) {
-    wire::copy_text(out.grant, *grant);
+  } else if (!under->grant.empty()) {
+    wire::copy_text(out.grant, under->grant);
+    if (under->recorded)
+      wire::copy_text(out.message,
+                      "pam_jit: what is typed and shown now is recorded, under grant " + under->grant + ".");
   }
   std::array<std::byte, wire::kMaxCheckFrame> buffer{};
   const auto bytes = wire::make_answer(buffer, call.id, out);

@@ -56,7 +56,7 @@ class Sessions {
 
  private:
   void serve_one();
-  void answer(const SessionCall& call, const Result<std::string>& grant);
+  void answer(const SessionCall& call, const Result<Engine::Elevated>& under);
   // Whether that grant of the subject lives on the board as it is now: `jitd --expire` ends without telling us.
   [[nodiscard]] bool lives(const SessionCall& call, const std::string& grant);
 

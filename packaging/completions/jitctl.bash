@@ -5,7 +5,7 @@ _jitctl_ids() { jitctl --json "$@" 2>/dev/null | grep -o '"id":"[^"]*"' | cut -d
 _jitctl() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' below='' word i
   local commands='roles request status show list release pending approve deny grant sign payload revoke lock unlock
-    import export verify policy gate audit trust doctor setup'
+    import export verify policy gate audit replay trust doctor setup'
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     [[ $word == -* ]] && continue
@@ -23,7 +23,7 @@ _jitctl() {
     --file) COMPREPLY=($(compgen -W 'approvers hosts requesters' -- "$cur") $(compgen -f -- "$cur")); return ;;
     --for|--confirm|--duration) COMPREPLY=($(compgen -W '10m 30m 1h 2h 4h' -- "$cur")); return ;;
     -m|--message|-t|--ticket|--until|--on|--segment|--role|--approver|--fingerprint|--head|--from|-n|--count|--host|\
-    --principal|--valid-before|--valid-after|--exempt) return ;;
+    --speed|--max-wait|--principal|--valid-before|--valid-after|--exempt) return ;;
   esac
 
   local options='--json --help -h' words=''
@@ -64,6 +64,7 @@ _jitctl() {
         confirm) words=$(command ls /etc/pam.d 2>/dev/null) ;;
         off) options+=' --end-grants'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
       esac ;;
+    replay) options+=' --list --speed --max-wait'; words=$(_jitctl_ids list --all --ended) ;;
     audit)
       case $below in
         '') words='log verify' ;;

@@ -81,6 +81,20 @@ Result<GroupEffect> parse_group(std::string_view rest) {
   return GroupEffect{*name, *gid};
 }
 
+// "nopasswd record]": each at most once and in this order.
+bool parse_flags(std::string_view flags, SudoEffect& effect) {
+  if (!flags.ends_with(']')) return false;
+  const std::vector<std::string_view> words = split(flags.substr(0, flags.size() - 1), ' ');
+  std::size_t at = 0;
+  const auto next = [&](std::string_view word) { return at < words.size() && words[at] == word && ++at > 0; };
+  effect.nopasswd = next("nopasswd");
+  if (next("record"))
+    effect.record = Recording::required;
+  else if (next("record-best-effort"))
+    effect.record = Recording::best_effort;
+  return at == words.size();
+}
+
 Result<SudoEffect> parse_sudo(std::string_view rest) {
   SudoEffect effect;
   const auto as = take_until(rest, " uid ").and_then([](std::string_view word) { return unescape_word(word); });
@@ -93,9 +107,7 @@ Result<SudoEffect> parse_sudo(std::string_view rest) {
   // Inside words '[' is escaped, so an unescaped " [" can only start the flags.
   if (const std::size_t at = rest.find(" ["); at != std::string_view::npos) {
     const std::string_view flags = rest.substr(at + 2);
-    effect.nopasswd = flags == "nopasswd]" || flags == "nopasswd record]";
-    effect.record = flags == "record]" || flags == "nopasswd record]";
-    if (!effect.nopasswd && !effect.record) {
+    if (!parse_flags(flags, effect)) {
       return fail(Errc::invalid, fmt::format("unknown flags \"[{}\"", shown(flags, 80)));
     }
     rest = rest.substr(0, at);
@@ -128,9 +140,10 @@ Result<void> parse_line(std::string_view line, Effects& effects) {
 std::string sudo_line(const SudoEffect& effect) {
   std::string line =
       fmt::format("sudo as {} uid {}: {}", escape_word(effect.as), effect.uid, to_text(effect.command));
-  if (effect.nopasswd && effect.record) return line + " [nopasswd record]";
-  if (effect.nopasswd) return line + " [nopasswd]";
-  if (effect.record) return line + " [record]";
+  std::string flags = effect.nopasswd ? " nopasswd" : "";
+  if (effect.record == Recording::required) flags += " record";
+  if (effect.record == Recording::best_effort) flags += " record-best-effort";
+  if (!flags.empty()) line += " [" + flags.substr(1) + "]";
   return line;
 }
 

@@ -3,7 +3,8 @@
 //
 //   group NAME gid N
 //   opens GATE
-//   sudo as NAME uid N: PATH ARGS [FLAGS]       flags sorted: nopasswd record; no brackets when there are none
+//   sudo as NAME uid N: PATH ARGS [FLAGS]       flags sorted: nopasswd record record-best-effort; no brackets when
+//                                               there are none
 //
 // Words are split by one space; inside a word bytes below 0x21, 0x7f and \ [ ] : , are \xHH. A last word "..." allows
 // any arguments (a literal one is \x2e..), no arguments means none. The path "ALL" is every command.
@@ -44,12 +45,16 @@ struct GroupEffect {
   auto operator<=>(const GroupEffect&) const = default;
 };
 
+// Whether sudo's I/O log keeps what goes over the terminal. Required: not given where it cannot be kept. Best effort:
+// kept where the host's sudo can, given in any case.
+enum class Recording : std::uint8_t { none, required, best_effort };
+
 struct SudoEffect {
   std::string as;
   std::uint32_t uid = 0;
   Command command;
   bool nopasswd = false;
-  bool record = false;
+  Recording record = Recording::none;
   auto operator<=>(const SudoEffect&) const = default;
 };
 
@@ -65,6 +70,11 @@ struct Effects {
 [[nodiscard]] std::string to_text(const Effects& effects);
 [[nodiscard]] Result<Effects> parse_effects(std::string_view text);
 
+// Where sudo writes recordings under a grant, and under what name until jitd knows whose they are (mkdtemp(3)): jitd
+// moves each into GRANT/N below it. root's, 0700.
+inline constexpr const char* kRecordingDir = "/var/log/jit-io";
+inline constexpr std::string_view kUnclaimed = "unclaimed-";
+
 // Which sudo reads the drop-in. sudo-rs rejects NOTAFTER and ignores LOG_OUTPUT, and every installed sudo counts.
 enum class SudoDialect : std::uint8_t { classic, sudo_rs, both };
 
@@ -72,9 +82,12 @@ enum class SudoDialect : std::uint8_t { classic, sudo_rs, both };
 // byte of a command is escaped (sudoers(5) "Special characters", globs and fnmatch classes included), or it is an
 // error.
 //   classic: NOTAFTER=...Z always, LOG_INPUT: LOG_OUTPUT: where recorded
-//   sudo_rs: no NOTAFTER; a recorded rule, or a command that sudo-rs would match otherwise, is an error (not given)
-//   both:    without NOTAFTER; but recorded rules, and those that sudo-rs would match otherwise, with it: sudo-rs
-//   drops them
+//   sudo_rs: no NOTAFTER; a rule that must be recorded, or a command that sudo-rs would match otherwise, is an error
+//            (not given)
+//   both:    without NOTAFTER; but rules that must be recorded, and those that sudo-rs would match otherwise, with
+//            it: sudo-rs drops them
+// Where anything is recorded, a Defaults line of this user says where to: the same in each of their drop-ins, so that
+// two never disagree. It covers their other recorded rules too.
 // Tags are written out both ways (PASSWD:/NOPASSWD:, NOSETENV:) so that nothing is inherited. "..." behind fixed
 // arguments is among what sudo-rs would match otherwise: up to 0.2.5 it reads the "*" literally. Errors: nothing to
 // write, a command that parse_command would not have read, an id of nobody, or what sudo-rs cannot do.

@@ -70,6 +70,11 @@ std::vector<std::string> sudoers_commands(const Command& command) {
   return {text};
 }
 
+// sudo-rs cannot; beside classic sudo it warns of the tags and drops the Defaults line.
+bool records(const SudoEffect& effect, SudoDialect dialect) {
+  return effect.record != Recording::none && dialect != SudoDialect::sudo_rs;
+}
+
 // Everything that may come to stand in a sudoers file was read by parse_command; a value that was put together in
 // another way must be one that it could have read.
 Result<void> check_command(const Command& command) {
@@ -91,12 +96,18 @@ Result<std::string> to_sudoers(const Effects& effects, std::uint32_t uid, SudoDi
   }
   std::string text = fmt::format("# jit grant {} until {}. Written and removed by jitd; changes are lost.\n",
                                  grant_id, format_utc(not_after));
+  const auto recorded = [&](const SudoEffect& effect) { return records(effect, dialect); };
+  if (std::any_of(effects.sudo.begin(), effects.sudo.end(), recorded)) {
+    // Flushed, since the end of a grant kills what would write it later.
+    text +=
+        fmt::format("Defaults:#{} iolog_dir={}, iolog_file={}XXXXXX, iolog_flush\n", uid, kRecordingDir, kUnclaimed);
+  }
   for (const SudoEffect& effect : effects.sudo) {
     if (auto ok = check_command(effect.command); !ok) return tl::unexpected(ok.error());
     if (!usable_id(effect.uid))
       return fail(Errc::invalid, fmt::format("run-as uid {} belongs to nobody", effect.uid));
     const bool common = common_ground(effect.command);
-    if (dialect == SudoDialect::sudo_rs && effect.record) {
+    if (dialect == SudoDialect::sudo_rs && effect.record == Recording::required) {
       return fail(Errc::refused, fmt::format("sudo-rs cannot record \"{}\": install classic sudo on this host",
                                              shown(to_text(effect.command), 120)));
     }
@@ -108,13 +119,13 @@ Result<std::string> to_sudoers(const Effects& effects, std::uint32_t uid, SudoDi
     }
     // sudo-rs drops a line with NOTAFTER: that is how a rule that it would not record, or would match otherwise, is
     // kept from it where both sudos are installed.
-    const bool dated =
-        dialect == SudoDialect::classic || (dialect == SudoDialect::both && (effect.record || !common));
+    const bool must_record = effect.record == Recording::required;
+    const bool dated = dialect == SudoDialect::classic || (dialect == SudoDialect::both && (must_record || !common));
     for (const std::string& command : sudoers_commands(effect.command)) {
       text += fmt::format("#{} ALL=(#{}) {}{}NOSETENV: {}{}\n", uid, effect.uid,
                           dated ? fmt::format("NOTAFTER={} ", format_compact_utc(not_after)) : "",
-                          effect.nopasswd ? "NOPASSWD: " : "PASSWD: ", effect.record ? "LOG_INPUT: LOG_OUTPUT: " : "",
-                          command);
+                          effect.nopasswd ? "NOPASSWD: " : "PASSWD: ",
+                          records(effect, dialect) ? "LOG_INPUT: LOG_OUTPUT: " : "", command);
     }
   }
   return text;

@@ -212,9 +212,17 @@ class Loader {
       sudo.commands.push_back(*command);
     }
     sudo.password = table.flag("password").value_or(true);
-    sudo.record = table.flag("record").value_or(false);
+    sudo.record = read_recording(table);
     table.finish();
     role.sudo.push_back(std::move(sudo));
+  }
+
+  // true, false or "best-effort".
+  static Recording read_recording(TableReader& table) {
+    if (!table.is_text("record")) return table.flag("record").value_or(false) ? Recording::required : Recording::none;
+    if (table.text("record") == "best-effort") return Recording::best_effort;
+    table.problem("record", "must be true, false or \"best-effort\"");
+    return Recording::required;
   }
 
   void read_rule(TableReader& table, Role& role) {

@@ -62,7 +62,7 @@ struct SudoRule {
   std::string as;
   std::vector<Command> commands;
   bool password = true;
-  bool record = false;
+  Recording record = Recording::none;
 };
 
 struct Role {

@@ -138,6 +138,11 @@ std::string TableReader::path(std::string_view key) const {
   return path_.empty() ? key_text(key) : path_ + "." + key_text(key);
 }
 
+bool TableReader::is_text(std::string_view key) const {
+  const auto it = table_->keys.find(key);
+  return it != table_->keys.end() && it->second.type == TomlValue::Type::string;
+}
+
 void TableReader::problem(std::string_view key, std::string_view what) {
   problems_->add(place(key), path(key), what);
 }

@@ -75,6 +75,8 @@ class TableReader {
   // Every key of this table, for tables whose keys are names.
   [[nodiscard]] std::vector<std::string> keys() const;
 
+  // For a key that may be a text or something else.
+  [[nodiscard]] bool is_text(std::string_view key) const;
   [[nodiscard]] bool has(std::string_view key) const { return table_->keys.contains(key); }
   // A problem with `key`, at its line (the table's own line when the key is absent).
   void problem(std::string_view key, std::string_view what);

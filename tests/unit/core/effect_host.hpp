@@ -100,7 +100,7 @@ struct EffectHost {
     one.uid = 1001;
     one.effects.groups = {{group, gid}};
     one.effects.opens = {"sudo"};
-    one.effects.sudo = {{"root", 0, Command{"/usr/bin/id", {}, false}, false, false}};
+    one.effects.sudo = {{"root", 0, Command{"/usr/bin/id", {}, false}, false, Recording::none}};
     one.not_after = clock.at.wall_ms / 1000 + 60;
     one.boot_deadline_ms = clock.at.boot_ms + 60'000;
     return one;

@@ -11,8 +11,9 @@ namespace {
 std::string elevated(World& world, std::uint32_t uid, const std::string& target, std::int32_t pid = 500,
                      const std::string& opened_by = "") {
   std::string said = "no answer";
-  world.engine->elevate({uid, pid, "sudo", target, opened_by}, [&](Result<std::string> grant) {
-    said = !grant ? "refused: " + grant.error().message : grant->empty() ? "none" : *grant;
+  world.engine->elevate({uid, pid, "sudo", target, opened_by}, [&](Result<Engine::Elevated> under) {
+    said = !under ? "refused: " + under.error().message : under->grant.empty() ? "none" : under->grant;
+    if (under && under->recorded) said += " recorded";
   });
   return said;
 }
@@ -42,6 +43,8 @@ TEST_CASE("P2: a command belongs to the grant that gives its target and ends las
   add_role(world, kSecondShell);
   const Outcome shell = world.active(kAlice, "shell");
   CHECK(elevated(world, kAlice, "postgres", 500) == shell.id);
+  world.host.recorded = {510};
+  CHECK(elevated(world, kAlice, "postgres", 510) == shell.id + " recorded");
   CHECK(world.host.running.at(500) == shell.id);
   CHECK(elevated(world, kAlice, "root") == "none");    // by a rule that is not ours
   CHECK(elevated(world, kBob, "postgres") == "none");  // nobody else's

@@ -206,10 +206,10 @@ Taken FakeEffector::reconcile(const std::vector<Entitlement>& wanted) {
   });
 }
 
-Result<void> FakeEffector::elevate(const std::string& grant, bool leave, std::int32_t pid) {
-  if (Result<void> fine = failing("elevate"); !fine) return fine;
+Result<bool> FakeEffector::elevate(const std::string& grant, bool leave, std::int32_t pid) {
+  if (Result<void> fine = failing("elevate"); !fine) return tl::unexpected<Error>(fine.error());
   running[pid] = leave ? "left " + grant : grant;
-  return {};
+  return recorded.contains(pid);
 }
 
 Result<void> FakeEffector::let_in(const std::string& grant, std::int32_t pid) {

@@ -69,7 +69,7 @@ class FakeEffector final : public Effector {
   Taken reconcile(const std::vector<Entitlement>& wanted) override;
   Result<void> publish(const std::vector<Entitlement>& wanted) override;
   Result<std::vector<EndRecord>> ends() override;
-  Result<void> elevate(const std::string& grant, bool leave, std::int32_t pid) override;
+  Result<bool> elevate(const std::string& grant, bool leave, std::int32_t pid) override;
   Result<void> let_in(const std::string& grant, std::int32_t pid) override;
   void let_out(std::int32_t pid) override { logins.erase(pid); }
   void warn(const std::vector<std::string>& grants) override {
@@ -87,6 +87,7 @@ class FakeEffector final : public Effector {
   std::map<std::string, Entitlement> given;              // by grant
   std::map<std::string, Entitlement> board;              // by grant
   std::set<std::pair<std::string, std::string>> before;  // memberships that are not ours
+  std::set<std::int32_t> recorded;                       // processes whose sudo records
   std::map<std::string, EndRecord> disk;                 // `ends`
   std::map<std::string, std::pair<Errc, int>> failures;
   std::string cannot_be_given;                  // a user

@@ -73,8 +73,8 @@ TEST_CASE("the canonical text", "[document][effects]") {
   Effects effects;
   effects.groups = {{"postgres", 115}, {"DOM\\db admins", 9}, {"postgres", 115}};
   effects.opens = {"login"};
-  effects.sudo = {{"root", 0, {"/usr/bin/systemctl", {"restart", "x"}, false}, true, true},
-                  {"postgres", 112, {"/usr/bin/psql", {}, true}, false, false}};
+  effects.sudo = {{"root", 0, {"/usr/bin/systemctl", {"restart", "x"}, false}, true, Recording::required},
+                  {"postgres", 112, {"/usr/bin/psql", {}, true}, false, Recording::none}};
   const std::string text =
       "group DOM\\x5cdb\\x20admins gid 9\n"
       "group postgres gid 115\n"
@@ -114,6 +114,11 @@ TEST_CASE("what is not canonical is refused", "[document][effects]") {
   REQUIRE(parse_effects("sudo as root uid 0: /bin/x\n").has_value());
   refused("sudo as root uid 0: /bin/x []\n");
   refused("sudo as root uid 0: /bin/x [record nopasswd]\n");
+  refused("sudo as root uid 0: /bin/x [record record-best-effort]\n");
+  refused("sudo as root uid 0: /bin/x [record-best-effort nopasswd]\n");
+  refused("sudo as root uid 0: /bin/x [best-effort]\n");
+  REQUIRE(parse_effects("sudo as root uid 0: /bin/x [nopasswd record-best-effort]\n").has_value());
+  refused("sudo as root uid 0: /bin/x [nopasswd ]\n");
   refused("sudo as root uid 0: /bin/x [nopasswd nopasswd]\n");
   refused("sudo as root uid 0: /bin/x [setenv]\n");
   refused("sudo as root uid 0: /bin/x [record] [record]\n");
@@ -137,7 +142,8 @@ TEST_CASE("text and value stand for each other", "[document][effects]") {
     }
     for (int i = *rc::gen::inRange(0, 4); i > 0; --i) {
       effects.sudo.push_back({*rc::gen::element<std::string>("root", "DOM\\x y", "a]b"), 5, *hostile_command(),
-                              *rc::gen::arbitrary<bool>(), *rc::gen::arbitrary<bool>()});
+                              *rc::gen::arbitrary<bool>(),
+                              *rc::gen::element(Recording::none, Recording::required, Recording::best_effort)});
     }
     const std::string text = to_text(effects);
     const auto read = parse_effects(text);

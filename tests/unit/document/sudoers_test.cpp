@@ -18,7 +18,7 @@ constexpr std::string_view kId = "q9w1dfwf077ymga1";
 const WallTime kEnd = at("2026-11-22T08:00:00Z");
 constexpr char kWildcard = '\x01';
 
-Effects one(Command command, bool nopasswd = false, bool record = false) {
+Effects one(Command command, bool nopasswd = false, Recording record = Recording::none) {
   Effects effects;
   effects.sudo = {{"postgres", 112, std::move(command), nopasswd, record}};
   return effects;
@@ -90,7 +90,9 @@ TEST_CASE("sudoers lines as they should look", "[document][sudoers]") {
         "#1001 ALL=(#112) NOTAFTER=20261122080000Z PASSWD: NOSETENV: /usr/bin/x a b\n"
         "#1001 ALL=(#112) NOTAFTER=20261122080000Z PASSWD: NOSETENV: /usr/bin/x a b *\n");
   CHECK(classic({"ALL", {}, false}) == "#1001 ALL=(#112) NOTAFTER=20261122080000Z PASSWD: NOSETENV: ALL\n");
-  CHECK(body(to_sudoers(one({"/usr/bin/x", {}, true}, true, true), 0, SudoDialect::classic, kEnd, kId)) ==
+  CHECK(body(to_sudoers(one({"/usr/bin/x", {}, true}, true, Recording::required), 0, SudoDialect::classic, kEnd,
+                        kId)) ==
+        "Defaults:#0 iolog_dir=/var/log/jit-io, iolog_file=unclaimed-XXXXXX, iolog_flush\n"
         "#0 ALL=(#112) NOTAFTER=20261122080000Z NOPASSWD: NOSETENV: LOG_INPUT: LOG_OUTPUT: /usr/bin/x\n");
 }
 
@@ -101,9 +103,10 @@ TEST_CASE("each sudo gets what it can keep", "[document][sudoers]") {
   CHECK(body(to_sudoers(one(plain), 1001, SudoDialect::sudo_rs, kEnd, kId)).find("NOTAFTER") == std::string::npos);
   // Recorded, or read otherwise by sudo-rs: dated, so that sudo-rs drops the line; and refused where there is only
   // sudo-rs.
-  CHECK(body(to_sudoers(one(plain, false, true), 1001, SudoDialect::both, kEnd, kId))
+  CHECK(body(to_sudoers(one(plain, false, Recording::required), 1001, SudoDialect::both, kEnd, kId))
             .find(" NOTAFTER=20261122080000Z ") != std::string::npos);
-  CHECK(to_sudoers(one(plain, false, true), 1001, SudoDialect::sudo_rs, kEnd, kId).error().code == Errc::refused);
+  CHECK(to_sudoers(one(plain, false, Recording::required), 1001, SudoDialect::sudo_rs, kEnd, kId).error().code ==
+        Errc::refused);
   for (const std::string arg : {"*", "?", "[a]", "a b", "\\", "\"\"", "^a$", "é"}) {
     INFO(arg);
     const Command odd{"/usr/bin/x", {arg}, false};
@@ -116,6 +119,19 @@ TEST_CASE("each sudo gets what it can keep", "[document][sudoers]") {
   CHECK(body(to_sudoers(one(open_end), 1001, SudoDialect::both, kEnd, kId)).find(" NOTAFTER=") != std::string::npos);
   CHECK(to_sudoers(one(open_end), 1001, SudoDialect::sudo_rs, kEnd, kId).error().code == Errc::refused);
   CHECK(to_sudoers(one({"/usr/bin/systemctl", {}, true}), 1001, SudoDialect::sudo_rs, kEnd, kId));
+}
+
+TEST_CASE("best effort is recorded by the sudo that can, and given by the other", "[document][sudoers]") {
+  const Effects effects = one({"/usr/bin/id", {}, false}, false, Recording::best_effort);
+  const std::string settings = "Defaults:#1001 iolog_dir=/var/log/jit-io, iolog_file=unclaimed-XXXXXX, iolog_flush\n";
+  CHECK(body(to_sudoers(effects, 1001, SudoDialect::classic, kEnd, kId)) ==
+        settings +
+            "#1001 ALL=(#112) NOTAFTER=20261122080000Z PASSWD: NOSETENV: LOG_INPUT: LOG_OUTPUT: /usr/bin/id "
+            "\"\"\n");
+  CHECK(body(to_sudoers(effects, 1001, SudoDialect::both, kEnd, kId)) ==
+        settings + "#1001 ALL=(#112) PASSWD: NOSETENV: LOG_INPUT: LOG_OUTPUT: /usr/bin/id \"\"\n");
+  CHECK(body(to_sudoers(effects, 1001, SudoDialect::sudo_rs, kEnd, kId)) ==
+        "#1001 ALL=(#112) PASSWD: NOSETENV: /usr/bin/id \"\"\n");
 }
 
 TEST_CASE("what cannot be rendered is an error, whole", "[document][sudoers]") {
@@ -139,9 +155,9 @@ TEST_CASE("what cannot be rendered is an error, whole", "[document][sudoers]") {
     fails(one(bad));
   }
   Effects mixed = one(good);
-  mixed.sudo.push_back({"postgres", 112, {"relative", {}, false}, false, false});
+  mixed.sudo.push_back({"postgres", 112, {"relative", {}, false}, false, Recording::none});
   fails(mixed);  // no half of a role
-  mixed.sudo.back() = {"nobody", 65534, good, false, false};
+  mixed.sudo.back() = {"nobody", 65534, good, false, Recording::none};
   fails(mixed);
 }
 
@@ -197,11 +213,11 @@ TEST_CASE("the real visudo and cvtsudoers read back what was meant", "[document]
   };
   CHECK(rc::check("hostile commands", [&] {
     Effects effects;
-    for (int i = 0; i < 8; ++i) effects.sudo.push_back({"postgres", 112, *hostile_command(), false, false});
+    for (int i = 0; i < 8; ++i) effects.sudo.push_back({"postgres", 112, *hostile_command(), false, Recording::none});
     tools(effects);
   }));
 
-  const std::string json = tools(one({"/usr/bin/x", {"a"}, false}, true, true));
+  const std::string json = tools(one({"/usr/bin/x", {"a"}, false}, true, Recording::required));
   CHECK(json.find("\"userid\": 1001") != std::string::npos);
   CHECK(json.find("\"userid\": 112") != std::string::npos);
   CHECK(json.find("\"notafter\": \"20261122080000Z\"") != std::string::npos);

@@ -14,7 +14,7 @@ const std::string kOther = "fedcba9876543210";
 constexpr WallTime kFar{Seconds(4'000'000'000)};
 
 SudoEffect effect(std::string path, std::vector<std::string> args = {}, bool any = false) {
-  return {"root", 0, Command{std::move(path), std::move(args), any}, false, false};
+  return {"root", 0, Command{std::move(path), std::move(args), any}, false, Recording::none};
 }
 
 // Answers for a visudo that is not there.
@@ -208,6 +208,28 @@ TEST_CASE("the real sudo gives what was meant, and a rule that wins over ours is
   CHECK(fine);
   CHECK_FALSE(Dropins::has_standing_rule(spawn, tools[0], "jituser").value());  // what we gave is none
 
+  SECTION("what must be recorded is, or is refused with what is in the way") {
+    effects.sudo[0].record = Recording::required;
+    const auto recorded = to_sudoers(effects, 4243, dialect, kFar, kId);
+    if (dialect == SudoDialect::sudo_rs) return;
+    REQUIRE(recorded);
+    REQUIRE(dropins.put(kId, *recorded, tools));
+    const auto given = check();
+    INFO((given ? std::string() : given.error().message));
+    CHECK(given);
+    put("/etc/sudoers.d/10-site", "Defaults ignore_iolog_errors\n", 0440);
+    CHECK(check().error().message.find("ignore_iolog_errors") != std::string::npos);
+    put("/etc/sudoers.d/10-site", "Defaults!/usr/bin/id iolog_dir=/elsewhere\n", 0440);
+    CHECK(check().error().message.find("iolog_dir=/elsewhere") != std::string::npos);
+    put("/etc/sudoers.d/10-site", "Defaults iolog_dir=/elsewhere, iolog_file=%{seq}\n", 0440);
+    CHECK(check());  // ours comes later
+    std::filesystem::rename("/etc/sudoers.d/10-site", "/etc/sudoers.d/zzz-site");
+    CHECK(check().error().message.find("/elsewhere") != std::string::npos);  // theirs does
+    put("/etc/sudoers.d/zzz-site", "Defaults:jituser iolog_dir=/elsewhere\n", 0440);
+    CHECK(check().error().message.find("/elsewhere") != std::string::npos);
+    effects.sudo[0].record = Recording::best_effort;
+    CHECK(check());
+  }
   SECTION("a standing rule with an end of its own is told too") {
     put("/etc/sudoers.d/10-jituser", "jituser ALL=(#0) NOTAFTER=20301231000001Z /usr/bin/true\n", 0440);
     CHECK(Dropins::has_standing_rule(spawn, tools[0], "jituser").value());

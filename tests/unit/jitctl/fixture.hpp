@@ -56,6 +56,10 @@ class FakeSpawn final : public Spawn {
       outcome.err = check;
       return outcome;
     }
+    if (argv.at(0).ends_with("/sbin/sshd") && !sshd.empty()) {
+      outcome.out = sshd;
+      return outcome;
+    }
     if (systemd && (argv.at(0).ends_with("/systemd-run") || argv.at(0).ends_with("/systemctl"))) return outcome;
     if (argv.at(0) != "/usr/bin/ssh-keygen" || !key) {
       outcome.exit_status = 1;
@@ -77,6 +81,7 @@ class FakeSpawn final : public Spawn {
   std::vector<SpawnRequest> requests;
   std::string agent;
   std::string check;           // what jitd --check complains of
+  std::string sshd;            // what sshd -T says
   bool systemd = false;        // timers can be armed and stopped
   std::string sign_elsewhere;  // a namespace that a bad ssh-keygen would use instead
   std::optional<SigningKey> key;
@@ -107,7 +112,12 @@ class Fixture {
     context.now = [this] { return now; };
     context.user = "carol";
     context.uid = 1000;
-    context.places = {root + "/etc", root + "/etc/jit", root + "/var", root + "/run", root + "/usr", root + "/proc"};
+    context.places = {root + "/etc", root + "/etc/jit", root + "/var",       root + "/run",
+                      root + "/usr", root + "/proc",    root + "/recordings"};
+    context.become = [this](const std::vector<std::string>& argv) {
+      became = argv;
+      return Error{Errc::system, "became another", 0};
+    };
   }
   ~Fixture() {
     std::error_code ignored;
@@ -144,6 +154,7 @@ class Fixture {
   FakeDaemon daemon;
   FakeSpawn spawn;
   std::map<std::string, std::string> environment;
+  std::vector<std::string> became;  // the program that jitctl would be by now
   std::istringstream in;
   std::ostringstream out, err;
   Context context{daemon, spawn, in, out, err};

@@ -371,6 +371,21 @@ TEST_CASE("P10: what the user is told is clean; PAM_SILENT tells nothing", "[pam
   for (const std::string& line : host.logged) CHECK(line.find('\n') == std::string::npos);
 }
 
+TEST_CASE("sudo's users are told although it says PAM_SILENT: what refuses them, and that they are recorded",
+          "[pam_jit]") {
+  FakeHost refused = sudo();
+  refused.jitd = {answers(verdict(Verdict::deny, "dba", "the gate's help"))};
+  CHECK(run(refused, kEnforce, account, true) == PAM_PERM_DENIED);
+  CHECK(refused.told == std::vector<std::string>{"the gate's help"});
+  const std::string bytes = board(false, true);
+  FakeHost recorded = sudo();
+  recorded.jitd = {answers(verdict(Verdict::allow, "", "recorded, under\x1b[2J grant aaaaaaaaaaaaaaaa"))};
+  recorded.expects_board = true;
+  recorded.board_bytes = &bytes;
+  CHECK(run(recorded, kEnforce, open_session, true) == PAM_SUCCESS);
+  CHECK(recorded.told == std::vector<std::string>{"recorded, under?[2J grant aaaaaaaaaaaaaaaa"});
+}
+
 TEST_CASE("a mistake on the line is logged, once for each call, and an enforcing line stays one", "[pam_jit]") {
   FakeHost host = login();
   host.jitd = {answers(verdict(Verdict::deny, "login"))};

@@ -60,7 +60,7 @@ TEST_CASE("a policy with every key loads as it says", "[rules]") {
   CHECK(role->sudo[0].commands[0] == Command{"/usr/bin/psql", {}, false});
   CHECK(role->sudo[0].commands[1] == Command{"/usr/bin/systemctl", {"restart", "postgresql"}, false});
   CHECK_FALSE(role->sudo[0].password);
-  CHECK(role->sudo[0].record);
+  CHECK(role->sudo[0].record == Recording::required);
 
   REQUIRE(role->rules.size() == 3);
   CHECK(role->rules[0].then == Rule::Then::approve);
@@ -97,7 +97,10 @@ TEST_CASE("what a policy leaves out has its documented default", "[rules]") {
   CHECK(r->terminate_on_end);
   CHECK_FALSE(r->dangerous);
   CHECK(r->sudo.at(0).password);
-  CHECK_FALSE(r->sudo.at(0).record);
+  CHECK(r->sudo.at(0).record == Recording::none);
+  const Policy best =
+      loaded(role("") + "[[roles.r.sudo]]\nas = \"daemon\"\ncommands = [\"/bin/true\"]\nrecord = \"best-effort\"\n");
+  CHECK(best.role("r")->sudo.at(0).record == Recording::best_effort);
   CHECK_FALSE(policy.gate("g")->enforce);
   CHECK(load_policy({})->roles.empty());
 }

@@ -104,9 +104,9 @@ class FakeEngine final : public Engine {
     called("pending", caller);
     reply(std::vector<GrantView>{view("0123456789abcdef")});
   }
-  void elevate(const Elevation& what, Reply<std::string> reply) override {
+  void elevate(const Elevation& what, Reply<Elevated> reply) override {
     calls.push_back("elevate " + std::to_string(what.uid) + " " + what.target + " " + what.opened_by);
-    reply(elevated);
+    reply(elevated.map([this](const std::string& grant) { return Elevated{grant, recorded}; }));
   }
   void let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) override {
     calls.push_back("let_in " + grant + " " + std::to_string(pid));
@@ -114,6 +114,7 @@ class FakeEngine final : public Engine {
   }
   void let_out(std::int32_t pid) override { calls.push_back("let_out " + std::to_string(pid)); }
   Result<std::string> elevated = std::string();
+  bool recorded = false;
   void barred(const Caller& caller, Reply<std::string> reply) override {
     called("barred", caller);
     reply(barred_by);

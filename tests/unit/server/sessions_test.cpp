@@ -90,6 +90,18 @@ TEST_CASE("P2: a command is let go when it is where its grant's end finds it", "
   CHECK(bench.engine.calls == std::vector<std::string>{"elevate 1001 postgres "});
 }
 
+TEST_CASE("whoever is recorded is told so", "[server]") {
+  SessionBench bench;
+  bench.engine.elevated = kGrant;
+  bench.engine.recorded = true;
+  REQUIRE(bench.queue.add(bench.call()));
+  const auto answer = bench.answer();
+  REQUIRE(answer);
+  CHECK(answer->verdict == wire::Verdict::allow);
+  CHECK(std::string(answer->message) ==
+        "pam_jit: what is typed and shown now is recorded, under grant " + kGrant + ".");
+}
+
 TEST_CASE("a gate that was opened says by which grant", "[server]") {
   SessionBench bench;
   bench.engine.elevated = kGrant;
