@@ -79,17 +79,21 @@ void EngineImpl::warn_of_ends(Instant at) {
 void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
   const Turn turn(*this);
   const Instant at = now();
-  LifePtr best;
+  // A grant that merely opened the gate counts where no rule of ours gives this: else what one grant gives would live
+  // as long as another that opens the same gate.
+  LifePtr by_rule, by_gate;
   for (const auto& [digest, life] : lives_) {
     const GrantRecord& record = life->record;
     if (record.state != GrantState::active || record.uid != what.uid || left_ms(*life, at) <= 0) continue;
     const auto runs_as = [&](const SudoEffect& effect) { return effect.as == what.target; };
     const Effects effects = entitlement_of(*life).effects;
-    const bool by_rule = std::any_of(effects.sudo.begin(), effects.sudo.end(), runs_as);
-    const bool by_gate = !what.opened_by.empty() && record.id == what.opened_by;
-    if (!by_rule && !by_gate) continue;
-    if (!best || left_ms(*best, at) < left_ms(*life, at)) best = life;
+    if (std::any_of(effects.sudo.begin(), effects.sudo.end(), runs_as)) {
+      if (!by_rule || left_ms(*by_rule, at) < left_ms(*life, at)) by_rule = life;
+    } else if (!what.opened_by.empty() && record.id == what.opened_by) {
+      by_gate = life;
+    }
   }
+  const LifePtr& best = by_rule ? by_rule : by_gate;
   // By a rule of somebody else's making, for a target that no grant of theirs gives.
   if (!best) return answer<Elevated>(reply, Elevated{});
   const std::string& id = best->record.id;

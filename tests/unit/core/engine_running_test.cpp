@@ -159,3 +159,43 @@ TEST_CASE("before a planned end the user is told, and what runs gets SIGTERM", "
     CHECK(world.host.told.size() == 1);
   }
 }
+
+TEST_CASE("P2: a command does not outlive the grant that gives it in the scope of one that opens the same gate",
+          "[core][engine]") {
+  World world;
+  add_role(world, kSecondShell);
+  const Outcome shell = world.active(kAlice, "shell");
+  world.policy_text += R"(
+[roles.opener]
+eligible = ["alice"]
+opens = ["sudo"]
+dangerous = true
+max_duration = "3h"
+[[roles.opener.rules]]
+then = "approve"
+)";
+  world.reload();
+  const Outcome opener = world.asked(kAlice, "opener", std::chrono::hours(3));
+  CHECK(elevated(world, kAlice, "postgres", 500, opener.id) == shell.id);
+  CHECK(elevated(world, kAlice, "www", 501, opener.id) == opener.id);  // by a rule that is not ours
+}
+
+TEST_CASE("whoever asks for a role that records is told so with the answer", "[core][engine]") {
+  World world;
+  add_role(world, R"(
+[roles.recorded]
+eligible = ["alice"]
+opens = ["sudo"]
+dangerous = true
+[[roles.recorded.sudo]]
+as = "postgres"
+commands = ["/usr/bin/pg_dump"]
+record = true
+[[roles.recorded.rules]]
+then = "approve"
+)");
+  const Outcome outcome = world.asked(kAlice, "recorded");
+  CHECK(outcome.state == GrantState::active);
+  CHECK(outcome.message.ends_with("; what you run by it is recorded"));
+  CHECK(world.asked(kAlice, "shell").message.find("recorded") == std::string::npos);
+}
