@@ -38,6 +38,7 @@ void check_config(Context& context, Findings& findings);  // what `jitd --check`
 void check_policy(Context& context, Findings& findings);  // the files as they stand, and on this host
 void check_trust(Context& context, Findings& findings);   // approvers, bad lines, owners
 void check_gates(Context& context, Findings& findings);   // every stack with our line, exempt logins, UsePAM
+void check_door(Context& context, Findings& findings);    // lines that ask for a grant: conversation, proof, timers
 void check_sudo(Context& context, Findings& findings);    // sudoers' PAM switches, zz-jit, group_source, sudo-rs
 void check_host(Context& context, Findings& findings);    // the pinned name
 void check_units(Context& context, Findings& findings);   // daemon, boot unit, dead-man

@@ -262,6 +262,7 @@ void add_gate(Commands& commands) {
                    "An approver's signature over 'jit test for HOST', made with ssh-keygen -n jit-test")
       ->type_name("FILE");
   enforce->add_option("--key", options->key, "Make the approver's test signature with this key")->type_name("FILE");
+  enforce->add_flag("--request", options->request, "Ask whoever is refused whether to request a role, at the door");
   enforce->add_flag("--yes", options->yes, "Do not ask");
   auto* confirms = commands.add_below(family, "confirm", "Keep enforcing; from a session opened after the change",
                                       [&context, options] { return confirm(context, *options); });

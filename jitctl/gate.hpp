@@ -13,6 +13,7 @@ namespace jit::ctl {
 
 struct GateOptions {
   std::string service, exempt, confirm = "10m", proof, key;
+  bool request = false;
   bool yes = false, end_grants = false;
 };
 

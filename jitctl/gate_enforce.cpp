@@ -129,7 +129,8 @@ Outcome gate_enforce(Context& context, const GateOptions& options) {
   const auto exempt =
       options.exempt.empty() ? (now->exempt.empty() ? std::string("root") : now->exempt) : options.exempt;
   if (auto login = need_exempt_login(context, service, exempt); !login) return tl::unexpected(login.error());
-  const std::vector<std::string> arguments = {"exempt=" + exempt};
+  std::vector<std::string> arguments = {"exempt=" + exempt};
+  if (options.request) arguments.emplace_back("request");
   if (auto good = prove_gate(pam_dir(context), service, GateMode::enforce, arguments); !good) {
     return tl::unexpected(good.error());
   }

@@ -5,6 +5,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <cstring>
+
 #include "pam_jit/logic.hpp"
 #include "pam_jit/paths.hpp"
 #include "pam_jit/system.hpp"
@@ -16,6 +19,7 @@ using namespace jit::pam;
 
 // How long a close may hold up a logout when jitd does not even take connections.
 constexpr unsigned kCloseTimeoutMs = 50;
+constexpr unsigned kBeginTimeoutMs = 2000;
 
 class PamHost final : public Host {
  public:
@@ -30,6 +34,21 @@ class PamHost final : public Host {
     const int priority = level == Level::error ? LOG_ERR : level == Level::warning ? LOG_WARNING : LOG_NOTICE;
     pam_syslog(handle_, priority, "%s", text);
   }
+
+  void inform(const char* text) noexcept override { (void)pam_info(handle_, "%s", text); }
+  std::ptrdiff_t prompt(const char* text, std::span<char> into) noexcept override {
+    char* answer = nullptr;
+    const int code = pam_prompt(handle_, PAM_PROMPT_ECHO_ON, &answer, "%s", text);
+    if (answer == nullptr) return -1;
+    const std::size_t length = std::strlen(answer);
+    const bool fits = code == PAM_SUCCESS && length < into.size();
+    if (fits) std::memcpy(into.data(), answer, length + 1);
+    // The application made it, and the module is to free it (pam_conv(3)). It may be a password, typed too soon.
+    ::explicit_bzero(answer, length);
+    std::free(answer);  // NOLINT(cppcoreguidelines-no-malloc)
+    return fits ? static_cast<std::ptrdiff_t>(length) : -1;
+  }
+  bool terminal() noexcept override { return ::isatty(STDIN_FILENO) == 1; }
 
   std::uint32_t real_uid() noexcept override { return ::getuid(); }
   std::uint64_t started_ms() noexcept override { return process_started_ms(); }
@@ -47,6 +66,13 @@ class PamHost final : public Host {
   void post(std::span<const std::byte> request) noexcept override {
     jit::pam::post(kCheckSocket, trusted_uid(), request, kCloseTimeoutMs);
   }
+  bool begin_talk(std::span<const std::byte> request) noexcept override {
+    return jit::pam::begin(talk_, kCheckSocket, trusted_uid(), request, kBeginTimeoutMs) == nullptr;
+  }
+  Reply hear(std::span<std::byte> reply, unsigned timeout_ms) noexcept override {
+    return talk_ ? jit::pam::hear(talk_, reply, timeout_ms) : Reply{0, "nothing was asked"};
+  }
+  void end_talk() noexcept override { talk_.take(-1); }
   const jit::wire::BoardSource* board() noexcept override {
     return board_.open(kBoard, trusted_uid(), false) ? &board_ : nullptr;
   }
@@ -74,6 +100,7 @@ class PamHost final : public Host {
 
   pam_handle_t* handle_;
   TrustedFile passwd_, group_, board_;
+  Descriptor talk_;
   char boot_id_[36] = {};
 };
 

@@ -28,6 +28,13 @@ class Host {
   // A message to the user; a line to the log. Neither is ever a format.
   virtual void tell(const char* text) noexcept = 0;
   virtual void log(Level level, const char* text) noexcept = 0;
+  // A message that is no refusal.
+  virtual void inform(const char* text) noexcept = 0;
+  // A question, its answer shown as it is typed: the length of what was typed, NUL-terminated in `into`. -1: nobody
+  // answers here, or what came does not fit.
+  virtual std::ptrdiff_t prompt(const char* text, std::span<char> into) noexcept = 0;
+  // Whether standard input is a terminal: login and su read their answers from it.
+  virtual bool terminal() noexcept = 0;
 
   virtual std::uint32_t real_uid() noexcept = 0;
   virtual std::uint64_t started_ms() noexcept = 0;  // boot-time clock at which this process started; 0: unknown
@@ -40,6 +47,11 @@ class Host {
   // One question and its answer within the deadline, from a jitd that is root's. `post` does not wait for an answer.
   virtual Reply ask(std::span<const std::byte> request, std::span<std::byte> reply, unsigned timeout_ms) noexcept = 0;
   virtual void post(std::span<const std::byte> request) noexcept = 0;
+  // One question with several answers, from a jitd that is root's: begins, gives the next of them, ends. One at a
+  // time.
+  virtual bool begin_talk(std::span<const std::byte> request) noexcept = 0;
+  virtual Reply hear(std::span<std::byte> reply, unsigned timeout_ms) noexcept = 0;
+  virtual void end_talk() noexcept = 0;
 
   // The board as it stands now, nullptr: none to read; and the id of this boot, empty: unknown.
   virtual const wire::BoardSource* board() noexcept = 0;

@@ -7,6 +7,7 @@
 
 #include "jitd/wire/check.hpp"
 #include "pam_jit/accounts.hpp"
+#include "pam_jit/door.hpp"
 #include "pam_jit/text.hpp"
 
 namespace jit::pam {
@@ -25,16 +26,22 @@ constexpr unsigned kSessionTimeoutMs = 2000;
 
 // Whom a service's question is about.
 enum class Subject { caller, comer };
+// Whether, and how, the service can put questions: on its terminal, or with messages held back until the next one.
+enum class Door { none, terminal, holds_texts };
 
 struct Service {
   std::string_view name;
   Subject subject;
   bool root_is_asked;  // su from uid 0 changes nothing that root could not do
+  // Who proved before the account phase who they are may ask for a grant there. In sudo it would come too late: its
+  // rules are read by then.
+  Door door;
 };
 
 constexpr Service kServices[] = {
-    {"sudo", Subject::caller, true},  {"sudo-i", Subject::caller, true}, {"su", Subject::caller, false},
-    {"su-l", Subject::caller, false}, {"sshd", Subject::comer, true},    {"login", Subject::comer, true},
+    {"sudo", Subject::caller, true, Door::none},       {"sudo-i", Subject::caller, true, Door::none},
+    {"su", Subject::caller, false, Door::terminal},    {"su-l", Subject::caller, false, Door::terminal},
+    {"sshd", Subject::comer, true, Door::holds_texts}, {"login", Subject::comer, true, Door::terminal},
 };
 
 const Service* find_service(std::string_view name) noexcept {
@@ -70,6 +77,11 @@ class Call {
   [[nodiscard]] Answer read_board() noexcept;
   void post() noexcept;
   void tell_of_silence() noexcept;
+  // Whether whom this answer refuses is to be asked at the door; and asking. True: check again.
+  [[nodiscard]] bool may_ask(const Answer& answer) noexcept;
+  [[nodiscard]] bool asked(const Answer& answer) noexcept;
+  // The code of a refusal of which the user knows by now.
+  [[nodiscard]] int refused_at_door(const Answer& answer) noexcept;
   // jitd does not answer, so nobody would end what begins: refused, whatever mode the line has.
   [[nodiscard]] int nobody_ends_it() noexcept;
   // The return code of an answer, told and logged.
@@ -188,6 +200,23 @@ void Call::post() noexcept {
   if (!frame.empty()) host_.post(frame);
 }
 
+bool Call::may_ask(const Answer& answer) noexcept {
+  const Service* service = find_service(query_.service);
+  if (!options_.request || !options_.enforce || silent_ || service == nullptr || service->door == Door::none)
+    return false;
+  if (answer.verdict != Verdict::deny || answer.gate[0] == '\0') return false;
+  return service->door == Door::holds_texts || host_.terminal();
+}
+
+bool Call::asked(const Answer& answer) noexcept {
+  return ask_at_door(host_, query_, answer, find_service(query_.service)->door == Door::holds_texts);
+}
+
+int Call::refused_at_door(const Answer& answer) noexcept {
+  log(Level::notice, "refused", answer.gate, "no grant opens it now, asked at the door");
+  return PAM_PERM_DENIED;
+}
+
 int Call::nobody_ends_it() noexcept {
   log(Level::error, "refused", {}, "jitd does not answer, and nobody else could end this with its grant");
   tell_of_silence();
@@ -244,6 +273,10 @@ int account(Host& host, const Options& options, bool silent) noexcept {
     answer = call.read_board();
     // sudo says nothing of a session that is refused, and that is what will become of a command by a grant.
     if (answer.live_sudo && answer.verdict != Verdict::deny) call.tell_of_silence();
+  } else if (call.may_ask(answer)) {
+    if (!call.asked(answer)) return call.refused_at_door(answer);
+    answer = call.ask_jitd(options.timeout_ms);
+    if (answer.verdict == Verdict::unknown) answer = call.read_board();
   }
   return call.settle(answer);
 }

@@ -7,6 +7,7 @@ constexpr std::string_view kServices = "services=";
 constexpr std::string_view kMode = "mode=";
 constexpr std::string_view kExempt = "exempt=";
 constexpr std::string_view kTimeout = "timeout=";
+constexpr std::string_view kRequest = "request";
 
 // Takes `key` off the front of `argument`, if it is there.
 bool take(std::string_view& argument, std::string_view key) noexcept {
@@ -59,6 +60,8 @@ Options parse_options(std::span<const char* const> arguments) noexcept {
       options.has_exempt = true;
     } else if (take(rest, kTimeout)) {
       understood = parse_timeout(rest, options.timeout_ms);
+    } else if (rest == kRequest) {
+      options.request = true;
     } else if (take(rest, kMode)) {
       understood = rest == "observe" || rest == "enforce";
       if (rest != "observe") options.enforce = true;

@@ -13,6 +13,7 @@ struct Options {
   bool enforce = false;
   bool has_services = false;
   bool has_exempt = false;
+  bool request = false;  // who is refused for want of a grant is asked whether to ask for one
   unsigned timeout_ms = 500;
   const char* mistake = nullptr;  // the first argument that was not understood
 

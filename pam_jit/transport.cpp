@@ -85,7 +85,27 @@ const char* send_to(const Descriptor& fd, std::span<const std::byte> request, co
   return sent < 0 && errno == EAGAIN ? kTooLate : "jitd did not take the question";
 }
 
+Reply receive(const Descriptor& fd, std::span<std::byte> reply, const Deadline& deadline) noexcept {
+  const auto receiving = [&]() noexcept { return ::recv(fd.get(), reply.data(), reply.size(), MSG_TRUNC); };
+  const ssize_t got = until(deadline, fd.get(), SO_RCVTIMEO, receiving);
+  if (got < 0) return {0, errno == EAGAIN ? kTooLate : "jitd broke off"};
+  if (got == 0) return {0, "jitd closed the connection without an answer"};
+  if (static_cast<std::size_t>(got) > reply.size()) return {0, "jitd's answer is too long"};
+  return {static_cast<std::size_t>(got), nullptr};
+}
+
 }  // namespace
+
+Reply hear(const Descriptor& from, std::span<std::byte> reply, unsigned timeout_ms) noexcept {
+  return receive(from, reply, Deadline(timeout_ms));
+}
+
+const char* begin(Descriptor& into, const char* path, uid_t server, std::span<const std::byte> request,
+                  unsigned timeout_ms) noexcept {
+  const Deadline deadline(timeout_ms);
+  if (const char* failure = connect_to(into, path, server, deadline)) return failure;
+  return send_to(into, request, deadline);
+}
 
 Reply ask(const char* path, uid_t server, std::span<const std::byte> request, std::span<std::byte> reply,
           unsigned timeout_ms) noexcept {
@@ -93,12 +113,7 @@ Reply ask(const char* path, uid_t server, std::span<const std::byte> request, st
   Descriptor fd;
   if (const char* failure = connect_to(fd, path, server, deadline)) return {0, failure};
   if (const char* failure = send_to(fd, request, deadline)) return {0, failure};
-  const auto receiving = [&]() noexcept { return ::recv(fd.get(), reply.data(), reply.size(), MSG_TRUNC); };
-  const ssize_t got = until(deadline, fd.get(), SO_RCVTIMEO, receiving);
-  if (got < 0) return {0, errno == EAGAIN ? kTooLate : "jitd broke off"};
-  if (got == 0) return {0, "jitd closed the connection without an answer"};
-  if (static_cast<std::size_t>(got) > reply.size()) return {0, "jitd's answer is too long"};
-  return {static_cast<std::size_t>(got), nullptr};
+  return receive(fd, reply, deadline);
 }
 
 void post(const char* path, uid_t server, std::span<const std::byte> request, unsigned timeout_ms) noexcept {

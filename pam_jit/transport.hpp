@@ -6,6 +6,7 @@
 #include <span>
 
 #include "pam_jit/host.hpp"
+#include "pam_jit/system.hpp"
 
 namespace jit::pam {
 
@@ -16,5 +17,12 @@ namespace jit::pam {
 
 // The same without waiting for a reply. The datagram stays readable for jitd after we are gone.
 void post(const char* path, uid_t server, std::span<const std::byte> request, unsigned timeout_ms) noexcept;
+
+// Connects and sends, for a question with several answers; `into` is the connection then. nullptr: done, else why
+// not.
+[[nodiscard]] const char* begin(Descriptor& into, const char* path, uid_t server, std::span<const std::byte> request,
+                                unsigned timeout_ms) noexcept;
+// The next of its answers.
+[[nodiscard]] Reply hear(const Descriptor& from, std::span<std::byte> reply, unsigned timeout_ms) noexcept;
 
 }  // namespace jit::pam

@@ -31,6 +31,14 @@ struct WishInput {
   std::optional<Seconds> duration;
   std::string reason;
   std::string ticket;
+  std::string origin = "local";  // "pam": asked for at the door
+};
+
+// Somebody who comes in at a PAM service and has proved who they are, as the module says.
+struct Comer {
+  std::string user;
+  std::optional<std::uint32_t> uid;       // where the kernel said it
+  std::optional<std::uint32_t> loginuid;  // of the process that lets them in
 };
 
 // What became of it, for the caller.
@@ -88,6 +96,9 @@ class Engine {
   // ended.
   [[nodiscard]] static Result<std::unique_ptr<Engine>> start(Ports ports, std::shared_ptr<const HostView> host);
   virtual ~Engine() = default;
+
+  // That account, as the caller who may then ask and look. Errc::refused: there is none that answers for itself.
+  virtual void comer(const Comer& who, Reply<Caller> reply) = 0;
 
   // Anyone.
   virtual void request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) = 0;

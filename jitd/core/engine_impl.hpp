@@ -44,6 +44,7 @@ class EngineImpl final : public Engine {
   void lift(const Caller& caller, const std::string& user, Reply<Outcome> reply) override;
   void accept_clock(const Caller& caller, Reply<Outcome> reply) override;
   Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) override;
+  void comer(const Comer& who, Reply<Caller> reply) override;
   void elevate(const Elevation& what, Reply<Elevated> reply) override;
   void let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) override;
   void let_out(std::int32_t pid) override;

@@ -121,6 +121,23 @@ void EngineImpl::who_asks(const Caller& caller, const Reply<Behind>& then) {
       }));
 }
 
+void EngineImpl::comer(const Comer& who, Reply<Caller> reply) {
+  const Turn turn(*this);
+  const auto nobody = [this, reply](const std::string& why) {
+    answer<Caller>(reply, fail(Errc::refused, "nothing can be asked for here: " + why));
+  };
+  if (!check_user_name(who.user)) return nobody("the name cannot be a user's");
+  ports_.questions.account(who.user, later<Account>([this, who, nobody, reply](const Result<Account>& account) {
+                             if (!account) return nobody(account.error().message);
+                             // Some name services answer to another spelling; the check goes by the one that came.
+                             if (account->name != who.user || (who.uid && *who.uid != account->uid))
+                               return nobody("the account does not answer for itself");
+                             if (Result<void> fine = check_identity(account->uid); !fine)
+                               return nobody(fine.error().message);
+                             answer<Caller>(reply, Caller{account->uid, who.loginuid, 0});
+                           }));
+}
+
 void EngineImpl::request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) {
   const Turn turn(*this);
   Result<void> fine = check_identity(caller.uid);
@@ -249,7 +266,7 @@ Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const
   request.ticket = wish.ticket;
   request.created = WallTime(Seconds(at));
   request.expires = request.created + host_->config.pending_life;
-  request.origin = "local";
+  request.origin = wish.origin;
   request.effects = to_text(*effects);
   request.policy = digest_text(host_->policy.digest);
   request.nonce = make_nonce();
@@ -291,6 +308,7 @@ Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const
                 {"requesters", joined(requesters, " ")},
                 {"rule", record.rule}};
   if (behind.login) fields.emplace("loginuid", std::to_string(behind.login->uid));
+  if (wish.origin != "local") fields.emplace("origin", wish.origin);
   const StoredDocument document{
       record.digest, Kind::request, text, at, record.expires + host_->config.clock_tolerance.count(), {}};
   Result<void> saved = save_or_drop({[document](Store& store) { return store.put(document); },

@@ -49,7 +49,7 @@ bool looks_marked(std::string_view raw, std::string_view before) {
 
 Result<void> check_arg(const std::string& arg) {
   const auto equals = arg.find('=');
-  const bool named = equals != std::string::npos && equals > 0;
+  const bool named = arg == "request" || (equals != std::string::npos && equals > 0);
   const bool plain = std::all_of(arg.begin(), arg.end(), [](char c) {
     return static_cast<unsigned char>(c) > 0x20 && c != 0x7f && c != '#' && c != '[' && c != ']';
   });

@@ -99,7 +99,7 @@ CheckThread::Seams::Seams()
       }) {}
 
 CheckThread::CheckThread(UniqueFd listener, std::string board, CheckLog& log, SessionQueue& sessions,
-                         CheckLimits limits, Seams seams)
+                         DoorQueue& doors, CheckLimits limits, Seams seams)
     : listener_(std::move(listener)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
@@ -107,13 +107,15 @@ CheckThread::CheckThread(UniqueFd listener, std::string board, CheckLog& log, Se
       board_(std::move(board)),
       log_(log),
       sessions_(sessions),
+      doors_(doors),
       limits_(limits),
       seams_(std::move(seams)) {}
 
 Result<std::unique_ptr<CheckThread>> CheckThread::start(UniqueFd listener, std::string board, CheckLog& log,
-                                                        SessionQueue& sessions, CheckLimits limits, Seams seams) try {
+                                                        SessionQueue& sessions, DoorQueue& doors, CheckLimits limits,
+                                                        Seams seams) try {
   std::unique_ptr<CheckThread> self(
-      new CheckThread(std::move(listener), std::move(board), log, sessions, limits, std::move(seams)));
+      new CheckThread(std::move(listener), std::move(board), log, sessions, doors, limits, std::move(seams)));
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kListener;
@@ -246,6 +248,10 @@ bool CheckThread::serve(int fd, pid_t pid) noexcept {
   if (size < 0) return errno != EAGAIN && errno != EINTR;
   if (size == 0 || static_cast<std::size_t>(size) > in_.size()) return true;
   const auto frame = wire::Frame::parse(std::span(in_).first(static_cast<std::size_t>(size)));
+  if (frame && frame->verb() == wire::Verb::ask) {
+    hand_to_door(fd, *frame, pid);
+    return true;
+  }
   const auto query = frame ? wire::read_query(*frame) : std::nullopt;
   if (!query) return true;  // no answer: the module's own rules decide
 
@@ -289,6 +295,23 @@ bool CheckThread::hand_over(int fd, std::uint32_t id, const wire::Query& query, 
   return true;
 } catch (...) {  // out of memory: likewise
   return true;
+}
+
+void CheckThread::hand_to_door(int fd, const wire::Frame& frame, pid_t pid) noexcept try {
+  const auto ask = wire::read_door_ask(frame);
+  if (!ask) return;
+  DoorCall call;
+  call.fd = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!call.fd) return;  // no answer: the module refuses
+  call.id = frame.id();
+  call.pid = pid;
+  call.subject = ask->subject;
+  call.gate = ask->gate;
+  call.role = ask->role;
+  call.reason = ask->reason;
+  if (ask->has_uid) call.uid = ask->uid;
+  (void)doors_.add(std::move(call));
+} catch (...) {  // out of memory: likewise
 }
 
 void CheckThread::report(const wire::Query& query, const wire::Answer& answer, pid_t pid) noexcept try {

@@ -16,6 +16,7 @@
 
 #include "jitd/server/board_cache.hpp"
 #include "jitd/server/check_log.hpp"
+#include "jitd/server/doors.hpp"
 #include "jitd/server/sessions.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/wire/check.hpp"
@@ -51,8 +52,8 @@ class CheckThread {
 
   // Starts answering on `listener`.
   [[nodiscard]] static Result<std::unique_ptr<CheckThread>> start(UniqueFd listener, std::string board, CheckLog& log,
-                                                                  SessionQueue& sessions, CheckLimits limits = {},
-                                                                  Seams seams = {});
+                                                                  SessionQueue& sessions, DoorQueue& doors,
+                                                                  CheckLimits limits = {}, Seams seams = {});
   CheckThread(const CheckThread&) = delete;
   CheckThread& operator=(const CheckThread&) = delete;
   ~CheckThread();  // stops and joins
@@ -69,8 +70,8 @@ class CheckThread {
     pid_t pid = 0;
   };
 
-  CheckThread(UniqueFd listener, std::string board, CheckLog& log, SessionQueue& sessions, CheckLimits limits,
-              Seams seams);
+  CheckThread(UniqueFd listener, std::string board, CheckLog& log, SessionQueue& sessions, DoorQueue& doors,
+              CheckLimits limits, Seams seams);
   void run() noexcept;
   void accept_some() noexcept;
   void admit(UniqueFd fd) noexcept;
@@ -83,12 +84,15 @@ class CheckThread {
   // board.
   [[nodiscard]] bool hand_over(int fd, std::uint32_t id, const wire::Query& query, const wire::Answer& answer,
                                pid_t pid) noexcept;
+  // A request at the door goes to the loop, too, with the connection.
+  void hand_to_door(int fd, const wire::Frame& frame, pid_t pid) noexcept;
   void report(const wire::Query& query, const wire::Answer& answer, pid_t pid) noexcept;
 
   UniqueFd listener_, epoll_, wake_, reserve_;
   BoardCache board_;
   CheckLog& log_;
   SessionQueue& sessions_;
+  DoorQueue& doors_;
   CheckLimits limits_;
   Seams seams_;
   std::array<Slot, kSlots> slots_;

@@ -19,6 +19,7 @@
 #include "jitd/server/config_watch.hpp"
 #include "jitd/server/control.hpp"
 #include "jitd/server/dispatch.hpp"
+#include "jitd/server/doors.hpp"
 #include "jitd/server/due.hpp"
 #include "jitd/server/helper.hpp"
 #include "jitd/server/inbox.hpp"
@@ -116,6 +117,8 @@ class Daemon {
   CheckLog checks_;
   SessionQueue session_queue_;
   std::unique_ptr<Sessions> sessions_;
+  DoorQueue door_queue_;
+  std::unique_ptr<Doors> doors_;
   std::unique_ptr<CheckThread> check_thread_;
   std::unique_ptr<Inbox> inbox_;
   std::unique_ptr<ConfigWatch> watch_;
@@ -196,10 +199,11 @@ Result<void> Daemon::open_doors() {
 
   auto check = listen_at(paths_.run + "/check.sock", 0600);
   if (!check) return tl::unexpected(check.error());
-  auto thread = CheckThread::start(std::move(*check), paths_.run + "/board", checks_, session_queue_);
+  auto thread = CheckThread::start(std::move(*check), paths_.run + "/board", checks_, session_queue_, door_queue_);
   if (!thread) return tl::unexpected(thread.error());
   check_thread_ = std::move(*thread);
   sessions_ = std::make_unique<Sessions>(*loop_, *engine_, session_queue_, paths_.run + "/board");
+  doors_ = std::make_unique<Doors>(*loop_, *engine_, door_queue_);
   check_batch_ = loop_->timer(CLOCK_BOOTTIME, [this] { drain_checks(); });
   check_ready_ = loop_->io(checks_.ready_fd(), EPOLLIN, [this](std::uint32_t) {
     checks_.clear_ready();
@@ -276,6 +280,7 @@ void Daemon::woken() {
   if (!engine_) return;
   if (due_) due_->set(engine_->next_due());
   if (waiters_) waiters_->changed(*engine_);
+  if (doors_) doors_->changed();
   show_status();
 }
 

@@ -30,6 +30,7 @@ enum class Verb : std::uint16_t {
   item = 2,    // one row of a reply
   // check.sock
   check = 16,  // Query -> Answer
+  ask = 17,    // DoorAsk -> DoorSaid, several; a session at the door
   // control.sock
   status = 32,   // own requests and grants, and how the daemon is
   roles,         // what the caller may ask for

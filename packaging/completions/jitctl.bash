@@ -60,7 +60,7 @@ _jitctl() {
         '') words='list observe enforce confirm off' ;;
         list) ;;
         observe) options+=' --exempt'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
-        enforce) options+=' --exempt --confirm --proof --key --yes'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
+        enforce) options+=' --exempt --confirm --proof --key --request --yes'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
         confirm) words=$(command ls /etc/pam.d 2>/dev/null) ;;
         off) options+=' --end-grants'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
       esac ;;

@@ -102,6 +102,7 @@ for command in observe enforce confirm off
     complete -c jitctl -n "__jitctl_at gate $command" -a '(path basename /etc/pam.d/*)'
 end
 complete -c jitctl -n '__jitctl_in gate observe' -l exempt -x -d 'Never asked'
+complete -c jitctl -n '__jitctl_in gate enforce' -l request -d 'Ask at the door'
 complete -c jitctl -n '__jitctl_in gate enforce' -l exempt -x -d 'Never asked'
 complete -c jitctl -n '__jitctl_in gate enforce' -l confirm -x -a '10m 30m' -d 'Fall back after'
 complete -c jitctl -n '__jitctl_in gate enforce' -l proof -rF -d 'Test signature'

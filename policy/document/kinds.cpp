@@ -107,7 +107,8 @@ void check(const Request& request, Checks& checks) {
   checks.time(request.created, "created");
   checks.time(request.expires, "expires");
   checks.later(request.expires, request.created, "expires");
-  checks.that(request.origin == "local", "origin", "\"local\" alone is known to this release");
+  checks.that(request.origin == "local" || request.origin == "pam", "origin",
+              "\"local\" and \"pam\" are known to this release");
   checks.ok(parse_effects(request.effects), "effects");
   checks.ok(parse_digest(request.policy), "policy");
   checks.nonce(request.nonce);

@@ -45,7 +45,7 @@ struct Request {
   std::string ticket;  // empty: none
   WallTime created{};
   WallTime expires{};
-  std::string origin;  // "local"; others are refused
+  std::string origin;  // "local", "pam"; others are refused
   std::string effects;
   std::string policy;  // digest text of the policy files, information only
   std::string nonce;

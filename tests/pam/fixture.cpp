@@ -154,7 +154,8 @@ Daemon::Script says(wire::Verdict verdict, const std::string& gate, const std::s
   };
 }
 
-Transaction::Transaction(const Place& place, const std::string& service, const Run& run) : flags_(run.flags) {
+Transaction::Transaction(const Place& place, const std::string& service, const Run& run)
+    : flags_(run.flags), typed_(run.typed) {
   const pam_conv conversation{&Transaction::converse, this};
   const std::string directory = place.path() + "/pam.d";
   REQUIRE(pam_start_confdir(service.c_str(), run.user ? run.user->c_str() : nullptr, &conversation, directory.c_str(),
@@ -167,13 +168,26 @@ Transaction::~Transaction() {
 }
 
 int Transaction::converse(int count, const pam_message** messages, pam_response** responses, void* self) noexcept {
+  Transaction& run = *static_cast<Transaction*>(self);
+  *responses = static_cast<pam_response*>(std::calloc(static_cast<std::size_t>(count), sizeof(pam_response)));
+  if (*responses == nullptr) return PAM_BUF_ERR;
   for (int i = 0; i < count; ++i) {
     if (messages[i]->msg_style == PAM_TEXT_INFO) continue;  // pam_debug's
-    if (messages[i]->msg_style != PAM_ERROR_MSG) return PAM_CONV_ERR;
-    static_cast<Transaction*>(self)->told_.emplace_back(messages[i]->msg);
+    const bool prompts = messages[i]->msg_style == PAM_PROMPT_ECHO_ON;
+    if (prompts) run.prompted_.emplace_back(messages[i]->msg);
+    if ((prompts && run.typed_.empty()) || (!prompts && messages[i]->msg_style != PAM_ERROR_MSG)) {
+      std::free(*responses);
+      *responses = nullptr;
+      return PAM_CONV_ERR;
+    }
+    if (!prompts) {
+      run.told_.emplace_back(messages[i]->msg);
+      continue;
+    }
+    (*responses)[i].resp = ::strdup(run.typed_.front().c_str());
+    run.typed_.pop_front();
   }
-  *responses = static_cast<pam_response*>(std::calloc(static_cast<std::size_t>(count), sizeof(pam_response)));
-  return *responses != nullptr ? PAM_SUCCESS : PAM_BUF_ERR;
+  return PAM_SUCCESS;
 }
 
 int open_descriptors() {

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -80,6 +81,7 @@ struct Run {
   std::optional<std::string> user = "alice";  // PAM_USER
   std::string ruser = "alice";
   int flags = 0;
+  std::deque<std::string> typed = {};  // at prompts, one after the other; then there is nobody
 };
 
 // One PAM transaction, over the files of `place`.
@@ -91,6 +93,7 @@ class Transaction {
   Transaction& operator=(const Transaction&) = delete;
   [[nodiscard]] pam_handle_t* handle() const { return handle_; }
   [[nodiscard]] const std::vector<std::string>& told() const { return told_; }
+  [[nodiscard]] const std::vector<std::string>& prompted() const { return prompted_; }
   int account() { return code(pam_acct_mgmt(handle_, flags_)); }
   int open() { return code(pam_open_session(handle_, flags_)); }
   int close() { return code(pam_close_session(handle_, flags_)); }
@@ -100,7 +103,8 @@ class Transaction {
   static int converse(int count, const pam_message** messages, pam_response** responses, void* self) noexcept;
   pam_handle_t* handle_ = nullptr;
   int flags_ = 0;
-  std::vector<std::string> told_;
+  std::vector<std::string> told_, prompted_;
+  std::deque<std::string> typed_;
 };
 
 [[nodiscard]] int open_descriptors();

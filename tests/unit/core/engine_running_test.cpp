@@ -199,3 +199,20 @@ then = "approve"
   CHECK(outcome.message.ends_with("; what you run by it is recorded"));
   CHECK(world.asked(kAlice, "shell").message.find("recorded") == std::string::npos);
 }
+
+TEST_CASE("who comes in is an account that answers for itself", "[core][engine]") {
+  World world;
+  const auto comer = [&](const std::string& user, std::optional<std::uint32_t> uid) {
+    std::string said = "no answer";
+    world.engine->comer({user, uid, std::nullopt}, [&](const Result<Caller>& caller) {
+      said = caller ? std::to_string(caller->uid) : caller.error().message;
+    });
+    return said;
+  };
+  const std::string alice = std::to_string(kAlice);
+  CHECK(comer("alice", std::nullopt) == alice);
+  CHECK(comer("alice", kAlice) == alice);
+  CHECK(comer("alice", kBob).find("does not answer for itself") != std::string::npos);
+  CHECK(comer("ghost", std::nullopt).starts_with("nothing can be asked for here"));
+  CHECK(comer("../x", std::nullopt).starts_with("nothing can be asked for here"));
+}

@@ -121,7 +121,7 @@ TEST_CASE("every kind reads back from its payload, whatever it holds", "[documen
     for (const std::string& one : some(user())) effects.groups.push_back({one, 7});
     for (const std::string& one : some(user())) {
       effects.sudo.push_back(
-          {one, 0, {"/usr/bin/x", some(hostile_word()), *rc::gen::arbitrary<bool>()}, false, true});
+          {one, 0, {"/usr/bin/x", some(hostile_word()), *rc::gen::arbitrary<bool>()}, false, Recording::required});
     }
     request.effects = to_text(effects);
     reads_back(request);
@@ -270,7 +270,7 @@ TEST_CASE("keys have one type each", "[document][kinds]") {
   CHECK(says(error_of(with(request, "user", "user = \"a:b\"")), "user"));
   CHECK(says(error_of(with(request, "user", "user = \"#0\"")), "user"));
   CHECK(says(error_of(with(request, "role", "role = \"a b\"")), "role"));
-  CHECK(says(error_of(with(request, "origin", "origin = \"pam\"")), "origin"));
+  CHECK(says(error_of(with(request, "origin", "origin = \"ask\"")), "origin"));
   CHECK(says(error_of(with(request, "policy", "policy = \"sha256:00\"")), "policy"));
   CHECK(says(error_of(with(request, "host_key", "host_key = \"SHA256:abc\"")), "host_key"));
   CHECK(says(error_of(with(request, "nonce", "nonce = \"1\"")), "nonce"));

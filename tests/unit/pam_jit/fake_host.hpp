@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "jitd/wire/check.hpp"
+#include "jitd/wire/door.hpp"
 #include "pam_jit/host.hpp"
 #include "tests/unit/catch.hpp"
 
@@ -53,13 +54,23 @@ class FakeHost final : public Host {
   bool expects_post = false;
   const std::string* board_bytes = nullptr;
 
+  // At the door: what jitd says to each question, frame by frame, and what is typed at each prompt (nullopt: nobody).
+  std::deque<std::deque<wire::DoorSaid>> talks;
+  std::deque<std::optional<std::string>> typed;
+  bool has_terminal = true;
+
   // What came.
-  std::vector<std::string> told, logged;
+  std::vector<std::string> told, logged, informed, prompted;
+  std::vector<std::string> door_asked;  // frames
+  bool talking = false;
   std::vector<std::string> requests;
   unsigned timeout = 0;
 
   void done() const {
     CHECK(jitd.empty());
+    CHECK(talks.empty());
+    CHECK(typed.empty());
+    CHECK_FALSE(talking);
     CHECK(board_read == expects_board);
     CHECK(accounts_read == expects_accounts);
     CHECK(posted == expects_post);
@@ -78,6 +89,48 @@ class FakeHost final : public Host {
     return found == items.end() ? nullptr : found->second.c_str();
   }
   void tell(const char* text) noexcept override { told.emplace_back(text); }
+  void inform(const char* text) noexcept override { informed.emplace_back(text); }
+  std::ptrdiff_t prompt(const char* text, std::span<char> into) noexcept override {
+    prompted.emplace_back(text);
+    if (typed.empty()) {
+      FAIL_CHECK("asked, against the script: " << text);
+      return -1;
+    }
+    const auto answer = typed.front();
+    typed.pop_front();
+    if (!answer || answer->size() >= into.size()) return -1;
+    std::memcpy(into.data(), answer->c_str(), answer->size() + 1);
+    return static_cast<std::ptrdiff_t>(answer->size());
+  }
+  bool terminal() noexcept override { return has_terminal; }
+  bool begin_talk(std::span<const std::byte> request) noexcept override {
+    door_asked.emplace_back(reinterpret_cast<const char*>(request.data()), request.size());
+    if (talks.empty()) return false;
+    talking = true;
+    return true;
+  }
+  Reply hear(std::span<std::byte> reply, unsigned timeout_ms) noexcept override {
+    CHECK(talking);
+    CHECK(timeout_ms <= 62'000);
+    auto& talk = talks.front();
+    if (talk.empty()) return {0, "jitd broke off"};
+    const auto asked = wire::Frame::parse(std::as_bytes(std::span(door_asked.back())));
+    const auto bytes = wire::make_door_said(reply, asked->id(), talk.front());
+    talk.pop_front();
+    return {bytes.size(), nullptr};
+  }
+  void end_talk() noexcept override {
+    if (talking) talks.pop_front();
+    talking = false;
+  }
+  [[nodiscard]] wire::DoorAsk door(std::size_t i) const {
+    REQUIRE(i < door_asked.size());
+    const auto frame = wire::Frame::parse(std::as_bytes(std::span(door_asked[i])));
+    REQUIRE(frame);
+    const auto ask = wire::read_door_ask(*frame);
+    REQUIRE(ask);
+    return *ask;
+  }
   void log(Level, const char* text) noexcept override { logged.emplace_back(text); }
   std::uint32_t real_uid() noexcept override { return uid; }
   std::uint64_t started_ms() noexcept override { return started; }

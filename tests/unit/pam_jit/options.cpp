@@ -19,6 +19,7 @@ TEST_CASE("the arguments of a line", "[pam_jit]") {
       parse({"services=sshd,login", "mode=enforce", "exempt=root,@breakglass", "timeout=250", "services=su"});
   CHECK(options.enforce);
   CHECK(options.timeout_ms == 250);
+  CHECK_FALSE(options.request);
   CHECK(options.mistake == nullptr);
   for (const char* service : {"sshd", "login", "su"}) CHECK(options.lists_service(service));
   for (const char* service : {"ssh", "sshd,login", "", "sudo"}) CHECK_FALSE(options.lists_service(service));
@@ -28,6 +29,15 @@ TEST_CASE("the arguments of a line", "[pam_jit]") {
   CHECK(options.exempts_group("breakglass"));
   CHECK_FALSE(options.exempts_group("root"));
   CHECK_FALSE(options.exempts_group(""));
+}
+
+TEST_CASE("request is a word of its own", "[pam_jit]") {
+  const Options plain = parse({"services=sshd", "request"});
+  CHECK(plain.request);
+  CHECK(plain.mistake == nullptr);
+  const Options odd = parse({"services=sshd", "request=yes"});
+  CHECK_FALSE(odd.request);
+  CHECK(odd.mistake != nullptr);
 }
 
 TEST_CASE("a line without arguments observes, with 500 ms, and exempts nobody", "[pam_jit]") {

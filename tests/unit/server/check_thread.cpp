@@ -46,7 +46,7 @@ class CheckBench {
     auto listener = listen_at(folder / "check.sock", 0600);
     REQUIRE(listener);
     auto started =
-        CheckThread::start(std::move(*listener), folder / "board", log, sessions, limits, std::move(seams));
+        CheckThread::start(std::move(*listener), folder / "board", log, sessions, doors, limits, std::move(seams));
     REQUIRE(started);
     thread = std::move(*started);
   }
@@ -92,6 +92,7 @@ class CheckBench {
 
   Folder folder;
   SessionQueue sessions;
+  DoorQueue doors;
   CheckLog log;
   std::unique_ptr<CheckThread> thread;
 };

@@ -93,6 +93,8 @@ class FakeEngine final : public Engine {
     RoleView role;
     role.name = "dba";
     role.commands = many_commands;
+    role.opens = role_opens;
+    role.eligible = role_eligible;
     reply(std::vector<RoleView>{role});
   }
   void list(const Caller& caller, bool, bool, Reply<std::vector<GrantView>> reply) override {
@@ -115,6 +117,13 @@ class FakeEngine final : public Engine {
   void let_out(std::int32_t pid) override { calls.push_back("let_out " + std::to_string(pid)); }
   Result<std::string> elevated = std::string();
   bool recorded = false;
+  void comer(const Comer& who, Reply<Caller> reply) override {
+    calls.push_back("comer " + who.user);
+    if (who.user == "nobody") return reply(fail(Errc::refused, "there is no such account"));
+    reply(Caller{who.uid.value_or(1001), who.loginuid, 0});
+  }
+  std::vector<std::string> role_opens;
+  bool role_eligible = false;
   void barred(const Caller& caller, Reply<std::string> reply) override {
     called("barred", caller);
     reply(barred_by);
