@@ -74,7 +74,11 @@ class PamHost final : public Host {
   }
   void end_talk() noexcept override { talk_.take(-1); }
   const jit::wire::BoardSource* board() noexcept override {
+    board_.close();  // another may stand there by now
     return board_.open(kBoard, trusted_uid(), false) ? &board_ : nullptr;
+  }
+  bool note_login(std::string_view grant) noexcept override {
+    return write_login_note(kLogins, grant, static_cast<std::uint32_t>(::getpid()), process_started_ms());
   }
   std::string_view boot_id() noexcept override {
     const std::size_t size = read_small(kBootIdFile, boot_id_);

@@ -55,6 +55,9 @@ class Host {
 
   // The board as it stands now, nullptr: none to read; and the id of this boot, empty: unknown.
   virtual const wire::BoardSource* board() noexcept = 0;
+  // Writes down that this grant lets in what this process opens, where whoever ends the grant finds it: what jitd
+  // does itself when it answers (effects/logins.hpp). False: it cannot be.
+  virtual bool note_login(std::string_view grant) noexcept = 0;
   virtual std::string_view boot_id() noexcept = 0;
 
  protected:

@@ -84,6 +84,9 @@ class Call {
   [[nodiscard]] int refused_at_door(const Answer& answer) noexcept;
   // jitd does not answer, so nobody would end what begins: refused, whatever mode the line has.
   [[nodiscard]] int nobody_ends_it() noexcept;
+  // jitd does not answer, and the board says that a grant lets this login in: it is noted for whoever ends the grant.
+  [[nodiscard]] int let_in_by(const Answer& board) noexcept;
+  [[nodiscard]] bool runs_command() const noexcept { return query_.has_uid; }
   // The return code of an answer, told and logged.
   [[nodiscard]] int settle(const Answer& answer) noexcept;
 
@@ -223,8 +226,28 @@ int Call::nobody_ends_it() noexcept {
   return refused(PAM_PERM_DENIED);
 }
 
+// The note first, then the board once more: whoever ends a grant marks the board before it looks at the notes, so one
+// of the two sees the other.
+int Call::let_in_by(const Answer& board) noexcept {
+  if (!host_.note_login(board.grant)) {
+    if (!options_.enforce) return settle(board);  // who needs no grant to come in
+    log(Level::error, "refused", board.gate,
+        "jitd does not answer, and no note could be left to end this login with its grant");
+    if (!silent_)
+      host_.tell("pam_jit: jitd does not answer, and your login could not be noted, so that nobody would end it.");
+    return refused(PAM_PERM_DENIED);
+  }
+  const Answer again = read_board();
+  if (again.verdict != Verdict::allow || std::string_view(again.grant) == board.grant) return settle(again);
+  // Another grant of theirs, longer or later: it is noted likewise, and no further.
+  if (!host_.note_login(again.grant)) return refused(PAM_PERM_DENIED);
+  const Answer last = read_board();
+  const bool same = std::string_view(last.grant) == again.grant;
+  return last.verdict == Verdict::allow && !same ? refused(PAM_PERM_DENIED) : settle(last);
+}
+
 void Call::tell_of_silence() noexcept {
-  if (silent_ || !wire::is_sudo(query_.service)) return;
+  if (silent_) return;
   host_.tell(
       "pam_jit: jitd does not answer, so that nobody could end it with your grant: no command by a grant is run "
       "now.");
@@ -272,7 +295,8 @@ int account(Host& host, const Options& options, bool silent) noexcept {
   if (answer.verdict == Verdict::unknown) {
     answer = call.read_board();
     // sudo says nothing of a session that is refused, and that is what will become of a command by a grant.
-    if (answer.live_sudo && answer.verdict != Verdict::deny) call.tell_of_silence();
+    if (answer.live_sudo && answer.verdict != Verdict::deny && wire::is_sudo(item(host, Item::service)))
+      call.tell_of_silence();
   } else if (call.may_ask(answer)) {
     if (!call.asked(answer)) return call.refused_at_door(answer);
     answer = call.ask_jitd(options.timeout_ms);
@@ -294,7 +318,9 @@ int open_session(Host& host, const Options& options, bool silent) noexcept {
   if (answer.verdict != Verdict::unknown) return call.settle(answer);
   // Without jitd a gate is held by the board. A command by a grant would run on after its end: it waits for jitd.
   if (sudo_by_grant && board.verdict != Verdict::deny) return call.nobody_ends_it();
-  return call.settle(board);
+  const bool by_grant = board.verdict == Verdict::allow && board.grant[0] != '\0';
+  if (by_grant && !call.runs_command()) return call.let_in_by(board);
+  return by_grant && options.enforce ? call.nobody_ends_it() : call.settle(board);
 }
 
 int close_session(Host& host, const Options& options) noexcept {

@@ -13,6 +13,7 @@ namespace jit::pam {
 #ifdef JIT_PAM_TEST_UID
 inline constexpr const char* kCheckSocket = "check.sock";
 inline constexpr const char* kBoard = "board";
+inline constexpr const char* kLogins = "logins";
 inline constexpr const char* kPasswd = "passwd";
 inline constexpr const char* kGroup = "group";
 inline constexpr const char* kBootIdFile = "boot_id";
@@ -22,6 +23,7 @@ inline uid_t trusted_uid() noexcept {
 #else
 inline constexpr const char* kCheckSocket = wire::kCheckSocket;
 inline constexpr const char* kBoard = wire::kBoardFile;
+inline constexpr const char* kLogins = wire::kLoginNotes;
 inline constexpr const char* kPasswd = "/etc/passwd";
 inline constexpr const char* kGroup = "/etc/group";
 inline constexpr const char* kBootIdFile = "/proc/sys/kernel/random/boot_id";

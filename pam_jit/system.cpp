@@ -6,8 +6,30 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+
+#include "pam_jit/text.hpp"
 
 namespace jit::pam {
+namespace {
+
+// A number in decimal.
+class Number {
+ public:
+  explicit Number(std::uint64_t value) noexcept {
+    do {
+      digits_[--first_] = static_cast<char>('0' + value % 10);
+      value /= 10;
+    } while (value != 0);
+  }
+  [[nodiscard]] std::string_view text() const noexcept { return {digits_ + first_, sizeof digits_ - first_}; }
+
+ private:
+  char digits_[20] = {};
+  std::size_t first_ = sizeof digits_;
+};
+
+}  // namespace
 
 Descriptor::~Descriptor() {
   take(-1);
@@ -32,6 +54,11 @@ bool TrustedFile::open(const char* path, uid_t owner, bool follow) noexcept {
                        (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
   if (!trusted) fd_.take(-1);
   return trusted;
+}
+
+void TrustedFile::close() noexcept {
+  fd_.take(-1);
+  tried_ = false;
 }
 
 ssize_t TrustedFile::read_some(std::uint64_t offset, std::span<char> into) const noexcept {
@@ -106,6 +133,35 @@ wire::Clocks read_clocks() noexcept {
   clocks.boot_ms =
       static_cast<std::uint64_t>(boot.tv_sec) * 1000 + static_cast<std::uint64_t>(boot.tv_nsec) / 1000000;
   return clocks;
+}
+
+bool write_login_note(const char* dir, std::string_view grant, std::uint32_t pid, std::uint64_t started_ms) noexcept {
+  constexpr std::size_t kGrantId = 16;
+  if (grant.size() != kGrantId || started_ms == 0) return false;
+  for (const char c : grant)
+    if ((c < '0' || c > '9') && (c < 'a' || c > 'z')) return false;
+  const Number process(pid);
+  const Number started(started_ms);
+  Text<64> name;
+  name.add(grant).add(".").add(process.text());
+  Text<64> temporary;
+  temporary.add(".").add(name.c_str()).add(".pam");
+  Text<32> line;
+  line.add(started.text()).add_lines("\n");
+  const std::string_view content(line.c_str());
+
+  const Descriptor folder(::open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!folder) return false;
+  // Of an earlier process of this pid that died on the way.
+  (void)::unlinkat(folder.get(), temporary.c_str(), 0);
+  const Descriptor file(::openat(folder.get(), temporary.c_str(),
+                                 O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+  if (!file) return false;
+  const bool written = ::write(file.get(), content.data(), content.size()) == static_cast<ssize_t>(content.size());
+  // Nothing of it has to last: /run is gone with the boot that the process is of.
+  if (written && ::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) == 0) return true;
+  (void)::unlinkat(folder.get(), temporary.c_str(), 0);
+  return false;
 }
 
 }  // namespace jit::pam

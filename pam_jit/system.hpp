@@ -32,8 +32,10 @@ class Descriptor {
 // a short read, never a signal.
 class TrustedFile final : public wire::BoardSource {
  public:
-  // Opens once; asks again return the first outcome. With `follow` a symbolic link is followed.
+  // Opens once, until it is closed; asked again it returns the first outcome. With `follow` a symbolic link is
+  // followed.
   [[nodiscard]] bool open(const char* path, uid_t owner, bool follow) noexcept;
+  void close() noexcept;
   bool read(std::uint64_t offset, std::span<std::byte> into) const noexcept override;
   // Up to the size of `into`; 0 at the end, -1: failed.
   [[nodiscard]] ssize_t read_some(std::uint64_t offset, std::span<char> into) const noexcept;
@@ -52,5 +54,10 @@ class TrustedFile final : public wire::BoardSource {
 [[nodiscard]] std::uint64_t parse_started_ms(std::string_view stat, long ticks_per_second) noexcept;
 
 [[nodiscard]] wire::Clocks read_clocks() noexcept;
+
+// Writes "STARTED\n" into the new file DIR/GRANT.PID, 0600 and whole when it is there: a login that this process
+// opens by this grant. False: it could not be, or this is no id of a grant.
+[[nodiscard]] bool write_login_note(const char* dir, std::string_view grant, std::uint32_t pid,
+                                    std::uint64_t started_ms) noexcept;
 
 }  // namespace jit::pam

@@ -56,6 +56,14 @@ void Logins::forget(pid_t pid) {
   }
 }
 
+void Logins::drop(const std::function<bool(const std::string& grant)>& which) {
+  const auto logins = all();
+  if (logins.empty()) return;
+  const auto dir = open_dir(dir_);
+  for (const Login& login : logins)
+    if (dir && which(login.grant)) (void)files_.unlinkat(dir->get(), name_of(login.grant, login.pid).c_str(), 0);
+}
+
 std::size_t Logins::warn(const std::string& grant) const {
   std::size_t told = 0;
   for (const Login& login : all()) {

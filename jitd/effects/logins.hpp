@@ -24,6 +24,9 @@ class Logins {
   // Its session was closed: whichever grant it was of.
   void forget(pid_t pid);
 
+  // Notes of these grants' logins go, the logins stay.
+  void drop(const std::function<bool(const std::string& grant)>& which);
+
   struct Login {
     std::string grant;
     pid_t pid = 0;

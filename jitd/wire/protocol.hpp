@@ -23,6 +23,7 @@ inline constexpr std::size_t kMaxField = 0xffff - 4;  // of one field; the frame
 inline constexpr const char* kCheckSocket = "/run/jit/check.sock";      // 0600, peers of uid 0
 inline constexpr const char* kControlSocket = "/run/jit/control.sock";  // 0666, the peer's credentials decide
 inline constexpr const char* kBoardFile = "/run/jit/board";             // 0600
+inline constexpr const char* kLoginNotes = "/run/jit/logins";           // 0700, of jitd and of the module
 
 enum class Verb : std::uint16_t {
   // server to client

@@ -32,6 +32,7 @@ Place::Place() : path_("/tmp/jit-pam-XXXXXX"), before_(std::filesystem::current_
   REQUIRE(::mkdtemp(path_.data()) != nullptr);
   std::filesystem::current_path(path_);
   std::filesystem::create_directory("pam.d");
+  std::filesystem::create_directory("logins");
   const std::string uid = std::to_string(::getuid());
   write("passwd", "root:x:4242:0::/root:/bin/sh\nalice:x:" + uid + ":1000::/home/alice:/bin/sh\n", 0644);
   write("group", "root:x:0:\nbreakglass:x:990:alice\n", 0644);

@@ -6,6 +6,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -34,6 +35,7 @@ constexpr Codes kOpen{PAM_SUCCESS, PAM_SUCCESS, PAM_SUCCESS, PAM_SUCCESS};
 constexpr Codes kShut{PAM_PERM_DENIED, PAM_IGNORE, PAM_SYSTEM_ERR, PAM_IGNORE};
 constexpr Codes kEnded{PAM_PERM_DENIED, PAM_PERM_DENIED, PAM_SYSTEM_ERR, PAM_SYSTEM_ERR};
 constexpr Codes kNobodyEnds{PAM_SUCCESS, PAM_SUCCESS, PAM_SYSTEM_ERR, PAM_SYSTEM_ERR};
+constexpr Codes kNoNote{PAM_SUCCESS, PAM_SUCCESS, PAM_SYSTEM_ERR, PAM_SUCCESS};
 constexpr Codes kNobodyKnows{PAM_AUTHINFO_UNAVAIL, PAM_IGNORE, PAM_SYSTEM_ERR, PAM_IGNORE};
 
 // All four codes of `service` in `place` as it is.
@@ -211,7 +213,24 @@ const std::vector<Row>& rows() {
            place.write("board", board({.grant = true}));
            const auto alive = fail();
            check(row, codes(place, "sshd"));
+           // Whoever ends the grant finds the login.
+           CHECK(std::filesystem::exists("logins/aaaaaaaaaaaaaaaa." + std::to_string(::getpid())));
          }
+       }},
+      {"jitd fails, board: gate open, no note", kNoNote,
+       [](const Row& row) {
+         const Place place;
+         place.write("board", board({.grant = true}));
+         place.remove("logins");
+         check(row, codes(place, "sshd"));
+         place.write("logins", "a file");
+         check(row, codes(place, "sshd"));
+       }},
+      {"jitd fails, board: gate open, of sudo or su", kNoNote,
+       [](const Row& row) {
+         const Place place;
+         place.write("board", board({.grant = true}));
+         check(row, codes(place, "sudo"));
        }},
       {"jitd fails, board: sudo by a grant", kNobodyEnds,
        [](const Row& row) {

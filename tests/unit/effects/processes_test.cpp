@@ -351,6 +351,12 @@ TEST_CASE("P2: a login ends with its session, and another process of its pid is 
   CHECK(Tree::ended_by(neighbour, 20) == 0);
   CHECK(Tree::ended_by(reused, 20) == 0);
   REQUIRE(logins.all().size() == 1);
+  logins.drop([](const std::string& grant) { return grant == kGrant; });
+  CHECK(logins.all().size() == 1);
+  logins.drop([](const std::string& grant) { return grant == kOther; });
+  CHECK(logins.all().empty());
+  CHECK(Tree::ended_by(reused, 20) == 0);
+  REQUIRE(logins.note(kOther, reused));
   logins.forget(reused);
   CHECK(logins.all().empty());
 }

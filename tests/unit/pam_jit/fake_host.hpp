@@ -164,7 +164,16 @@ class FakeHost final : public Host {
     memory.emplace(std::as_bytes(std::span(*board_bytes)));
     return &*memory;
   }
+  bool note_login(std::string_view grant) noexcept override {
+    noted.emplace_back(grant);
+    if (on_note) on_note(*this);
+    return notes_work;
+  }
   std::string_view boot_id() noexcept override { return boot; }
+
+  bool notes_work = true;
+  std::vector<std::string> noted;          // grants that let in a login
+  std::function<void(FakeHost&)> on_note;  // what happens meanwhile
 
   std::size_t step = SIZE_MAX;  // bytes of an account file given at once
   bool accounts_read = false, board_read = false, posted = false;

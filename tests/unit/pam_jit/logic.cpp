@@ -34,19 +34,21 @@ FakeHost sudo(const char* service = "sudo") {
 
 // Gate "login" on sshd for everybody, "dba" on sudo for bob; alice may hold a grant for the first and a sudo
 // entitlement.
-std::string board(bool with_login, bool with_sudo, const char* boot = kBoot, const char* dba = "bob") {
+std::string board(bool with_login, bool with_sudo, const char* boot = kBoot, const char* dba = "bob",
+                  const char* id = "aaaaaaaaaaaaaaaa") {
   jit::wire::BoardContent content;
   content.boot_id = boot;
   content.gates = {{"login", {"sshd"}, true, true, {}, {"root"}, "the gate's help"},
                    {"dba", {"sudo"}, true, false, {dba}, {}, ""}};
   if (with_login || with_sudo) {
     jit::wire::GrantOnBoard grant;
-    grant.id = "aaaaaaaaaaaaaaaa";
+    grant.id = id;
     grant.user = "alice";
     grant.uid = 1000;
     grant.not_after_ms = kNow.wall_ms + 60'000;
     grant.boot_deadline_ms = kNow.boot_ms + 60'000;
     if (with_login) grant.opens = {"login"};
+    if (with_login && std::string_view(dba) == "alice") grant.opens.emplace_back("dba");
     grant.has_sudo = with_sudo;
     content.grants = {grant};
   }
@@ -336,6 +338,54 @@ TEST_CASE("P2: session: jitd silent, a sudo by a grant is refused, since nobody 
       REQUIRE(host.told.size() == 1);
       CHECK(host.timeout >= 2000);  // systemd has to put it into its scope
     }
+  }
+}
+
+TEST_CASE("P2: session: jitd silent, a login by a grant is noted for its end, or refused", "[pam_jit]") {
+  const std::string open = board(true, false);
+  const std::string shut = board(false, false);
+  const auto host_with = [&] {
+    FakeHost host = login();
+    host.expects_board = true;
+    host.board_bytes = &open;
+    host.jitd = {silent()};
+    return host;
+  };
+  FakeHost host = host_with();
+  CHECK(run(host, kEnforce, open_session) == PAM_SUCCESS);
+  CHECK(host.noted == std::vector<std::string>{"aaaaaaaaaaaaaaaa"});
+  FakeHost full = host_with();
+  full.notes_work = false;
+  CHECK(run(full, kEnforce, open_session) == PAM_SYSTEM_ERR);
+  REQUIRE(full.told.size() == 1);
+  CHECK(full.told[0].find("could not be noted") != std::string::npos);
+  FakeHost observed = host_with();  // who needs no grant to come in
+  observed.notes_work = false;
+  CHECK(run(observed, kObserve, open_session) == PAM_SUCCESS);
+  // The grant ends between the board's word and the note: whoever ended it may have looked before.
+  FakeHost ended = host_with();
+  ended.on_note = [&](FakeHost& self) { self.board_bytes = &shut; };
+  CHECK(run(ended, kEnforce, open_session) == PAM_SYSTEM_ERR);
+  const std::string other = board(true, false, kBoot, "bob", "bbbbbbbbbbbbbbbb");
+  FakeHost longer = host_with();
+  longer.on_note = [&](FakeHost& self) { self.board_bytes = &other; };
+  CHECK(run(longer, kEnforce, open_session) == PAM_SUCCESS);
+  CHECK(longer.noted == std::vector<std::string>{"aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"});
+  FakeHost answered = host_with();  // jitd notes it
+  answered.jitd = {answers(verdict(Verdict::allow, "login"))};
+  CHECK(run(answered, kEnforce, open_session) == PAM_SUCCESS);
+  CHECK(answered.noted.empty());
+}
+
+TEST_CASE("P2: session: jitd silent, a command behind a gate that a grant opens is refused", "[pam_jit]") {
+  const std::string open = board(true, false, kBoot, "alice");  // the gate on sudo is open too
+  for (const auto* line : {&kEnforce, &kObserve}) {
+    FakeHost host = sudo();
+    host.expects_board = true;
+    host.board_bytes = &open;
+    host.jitd = {silent()};
+    CHECK(run(host, *line, open_session) == (line == &kEnforce ? PAM_SYSTEM_ERR : PAM_SUCCESS));
+    CHECK(host.noted.empty());
   }
 }
 

@@ -47,6 +47,36 @@ TEST_CASE("the start of a process is found behind its name, whatever that is (CV
   CHECK(process_started_ms() <= read_clocks().boot_ms);
 }
 
+TEST_CASE("P2: the note of a login is whole, new, and named by grant and process alone", "[pam_jit]") {
+  const Directory directory;
+  const std::string grant = "0123456789abcdef";
+  const std::string path = directory.path + "/" + grant + ".77";
+  const auto text = [&] {
+    std::ifstream file(path);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const mode_t before = ::umask(0);
+  CHECK(write_login_note(directory.path.c_str(), grant, 77, 123450));
+  ::umask(before);
+  CHECK(text() == "123450\n");
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777U) == 0600);
+  CHECK(write_login_note(directory.path.c_str(), grant, 77, 999));  // of the process that has this pid now
+  CHECK(text() == "999\n");
+  for (const char* bad :
+       {"", "0123456789abcde", "0123456789abcdefg", "0123456789abcdeF", "../../0123456789", "0123456789abcd/."})
+    CHECK_FALSE(write_login_note(directory.path.c_str(), bad, 77, 1));
+  CHECK_FALSE(write_login_note(directory.path.c_str(), grant, 77, 0));  // of an unknown start: of nobody
+  CHECK_FALSE(write_login_note((directory.path + "/none").c_str(), grant, 77, 1));
+  // A link in the place of the temporary file is not followed.
+  REQUIRE(::symlink("link", (directory.path + "/." + grant + ".78.pam").c_str()) == 0);
+  CHECK(write_login_note(directory.path.c_str(), grant, 78, 5));
+  CHECK(::access((directory.path + "/link").c_str(), F_OK) != 0);
+  ::unlink(path.c_str());
+  ::unlink((directory.path + "/" + grant + ".78").c_str());
+}
+
 TEST_CASE("a trusted file is a regular one, of its owner, that nobody else can write", "[pam_jit]") {
   const Directory directory;
   const std::string path = directory.path + "/file";
