@@ -23,6 +23,8 @@ struct SudoTool {
 // Looks at the known places (/usr/bin, /usr/local/bin and /usr/lib/cargo/bin, plain and with .ws and -rs, resolved
 // and each once) and asks each for its version.
 [[nodiscard]] std::vector<SudoTool> find_sudos(Spawn& spawn);
+// The paths alone, resolved, without running any.
+[[nodiscard]] std::vector<std::string> sudo_paths();
 [[nodiscard]] SudoDialect dialect_of(const std::vector<SudoTool>& tools);
 
 // find_sudos, remembered until one of the places changes (a package was installed or removed).

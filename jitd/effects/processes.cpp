@@ -129,6 +129,13 @@ bool Processes::in_scope(const std::string& grant, AtEnd at_end, pid_t pid) cons
                                               "/" + scope(grant, at_end, pid);
 }
 
+bool Processes::under_a_grant(pid_t pid) const {
+  const std::string cgroup = available() ? cgroup_of(pid) : std::string();
+  return std::ranges::any_of(std::array{kTaken, kLeft}, [&](std::string_view root) {
+    return cgroup.starts_with("/" + std::string(root) + ".slice/");
+  });
+}
+
 std::vector<std::string> Processes::grants() const {
   std::vector<std::string> found;
   if (!available()) return found;

@@ -35,12 +35,16 @@ class Processes {
   // False on a host without systemd's cgroups: no grant with sudo can be ended there in full.
   [[nodiscard]] bool available() const { return !tree_.folder.empty(); }
   [[nodiscard]] const CgroupTree& tree() const { return tree_; }
+  [[nodiscard]] const std::string& proc() const { return proc_; }
 
   [[nodiscard]] static std::string slice(const std::string& grant, AtEnd at_end);             // jit-ID.slice
   [[nodiscard]] static std::string scope(const std::string& grant, AtEnd at_end, pid_t pid);  // jit-ID-PID.scope
 
   // Whether the process is in its scope of this grant's slice, by its own cgroup file.
   [[nodiscard]] bool in_scope(const std::string& grant, AtEnd at_end, pid_t pid) const;
+
+  // Whether it runs in the slice of some grant, whichever kind.
+  [[nodiscard]] bool under_a_grant(pid_t pid) const;
 
   // Grants that have a slice that is taken at the end; a leftover of one that is over is residue.
   [[nodiscard]] std::vector<std::string> grants() const;

@@ -232,13 +232,18 @@ Result<bool> check_effect(Spawn& spawn, const Question& question, const SudoEffe
 
 }  // namespace
 
+std::vector<std::string> sudo_paths() {
+  std::vector<std::string> paths;
+  for (const char* place : kSudoPlaces) {
+    std::string path = resolved(place);
+    if (!path.empty() && std::ranges::find(paths, path) == paths.end()) paths.push_back(std::move(path));
+  }
+  return paths;
+}
+
 std::vector<SudoTool> find_sudos(Spawn& spawn) {
   std::vector<SudoTool> tools;
-  for (const char* place : kSudoPlaces) {
-    const std::string path = resolved(place);
-    const bool known =
-        std::any_of(tools.begin(), tools.end(), [&](const SudoTool& tool) { return tool.sudo == path; });
-    if (path.empty() || known) continue;
+  for (const std::string& path : sudo_paths()) {
     const auto outcome = ask(spawn, {path, "--version"});
     const std::string line = outcome ? first_line(*outcome) : std::string();
     const bool rs = line.starts_with("sudo-rs");

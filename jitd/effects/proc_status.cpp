@@ -1,0 +1,60 @@
+#include "jitd/effects/proc_status.hpp"
+
+#include <algorithm>
+
+#include "jitd/effects/proc_files.hpp"
+#include "jitd/sys/files.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+bool four(std::string_view text, std::string_view key, std::array<std::uint32_t, 4>& into) {
+  const auto ids = numbers(line_of(text, key));
+  if (ids.size() != into.size()) return false;
+  std::transform(ids.begin(), ids.end(), into.begin(),
+                 [](std::uint64_t id) { return static_cast<std::uint32_t>(id); });
+  return true;
+}
+
+}  // namespace
+
+std::optional<ProcStatus> proc_status(pid_t pid, const std::string& proc) {
+  const auto text = read_file(proc + "/" + std::to_string(pid) + "/status", kMaxProcFile);
+  if (!text) return std::nullopt;
+  ProcStatus status;
+  const auto parent = numbers(line_of(*text, "PPid:"));
+  if (parent.size() != 1 || !four(*text, "Uid:", status.uids) || !four(*text, "Gid:", status.gids))
+    return std::nullopt;
+  status.parent = static_cast<pid_t>(parent[0]);
+  for (const std::uint64_t gid : numbers(line_of(*text, "Groups:"))) status.groups.push_back(static_cast<gid_t>(gid));
+  return status;
+}
+
+std::vector<pid_t> children_of(pid_t pid, const std::string& proc) {
+  std::vector<pid_t> children;
+  const std::string tasks = proc + "/" + std::to_string(pid) + "/task";
+  const auto dir = open_dir(tasks);
+  const auto threads = dir ? list_dir(dir->get(), kMaxProcesses) : tl::unexpected(dir.error());
+  if (!threads) return children;
+  for (const std::string& thread : *threads) {
+    const auto text = read_file(tasks + "/" + thread + "/children", kMaxProcFile);
+    if (!text) continue;
+    for (const std::uint64_t child : numbers(*text)) children.push_back(static_cast<pid_t>(child));
+  }
+  return children;
+}
+
+std::vector<pid_t> all_processes(const std::string& proc) {
+  std::vector<pid_t> pids;
+  const auto dir = open_dir(proc);
+  const auto names = dir ? list_dir(dir->get(), kMaxProcesses) : tl::unexpected(dir.error());
+  if (!names) return pids;
+  for (const std::string& name : *names) {
+    const auto pid = parse_number(name, INT32_MAX);
+    if (pid && *pid > 0) pids.push_back(static_cast<pid_t>(*pid));
+  }
+  return pids;
+}
+
+}  // namespace jit
