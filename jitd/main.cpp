@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "jitd/core/expire.hpp"
+#include "jitd/core/residue_run.hpp"
 #include "jitd/server/check_config.hpp"
 #include "jitd/server/daemon.hpp"
 #include "jitd/server/helper_child.hpp"
@@ -26,6 +27,7 @@ constexpr const char* kHelp =
     "  jitd --check          read configuration, policy and trust, say what is wrong, change nothing\n"
     "  jitd --expire         end what is due, without the daemon\n"
     "  jitd --expire --all   end every grant, without the daemon\n"
+    "  jitd --residue        look for setuid files that grants which are over left, and disarm them\n"
     "  jitd --version, --help\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 usage. See jitd(8).\n";
@@ -55,7 +57,7 @@ int run(int argc, char** argv) {
   if (one && (first == "--version" || first == "-V")) return fmt::print("jitd {}\n", jit::kVersion), kDone;
   if (one && (first == "--help" || first == "-h")) return fmt::print("{}", kHelp), kDone;
   const bool expire = (one && first == "--expire") || (argc == 3 && first == "--expire" && second == "--all");
-  if (argc > 1 && !expire && !(one && (first == "--check" || first == "--helper"))) {
+  if (argc > 1 && !expire && !(one && (first == "--check" || first == "--helper" || first == "--residue"))) {
     complain("cannot be called so; see jitd --help");
     return kUsage;
   }
@@ -66,6 +68,7 @@ int run(int argc, char** argv) {
   ::umask(077);
   if (first == "--helper") return jit::helper_main(STDIN_FILENO);
   if (first == "--check") return check();
+  if (first == "--residue") return jit::residue_main(jit::Paths{});
   if (expire) return jit::expire_main(second == "--all");
   return daemon();
 }

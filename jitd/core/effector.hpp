@@ -24,6 +24,7 @@ struct Entitlement {
   Effects effects;
   std::int64_t not_after = 0;          // wall seconds
   std::uint64_t boot_deadline_ms = 0;  // in this boot
+  std::int64_t activated = 0;          // wall seconds
 };
 
 struct EndOrder {
@@ -78,6 +79,9 @@ class Effector {
   // A login that a gate let in by this grant: it ends with it.
   [[nodiscard]] virtual Result<void> let_in(const std::string& grant, std::int32_t pid) = 0;
   virtual void let_out(std::int32_t pid) = 0;  // it was closed
+  // What those that are over left in files, as found since the last call: by grant, lines for people
+  // (effects/residue.hpp).
+  [[nodiscard]] virtual std::map<std::string, std::string> residue() = 0;
   // SIGTERM to what runs under these grants, since they end soon.
   virtual void warn(const std::vector<std::string>& grants) = 0;
   // A line on the terminals of this user.

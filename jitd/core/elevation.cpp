@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "jitd/core/engine_impl.hpp"
+#include "jitd/core/sudo_words.hpp"
+#include "jitd/wire/answer.hpp"
 #include "policy/text.hpp"
 #include "policy/time.hpp"
 
@@ -79,19 +81,27 @@ void EngineImpl::warn_of_ends(Instant at) {
 void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
   const Turn turn(*this);
   const Instant at = now();
+  const auto words = wire::is_sudo(what.service) ? command_of_sudo(what.argv) : std::nullopt;
   // A grant that merely opened the gate counts where no rule of ours gives this: else what one grant gives would live
   // as long as another that opens the same gate.
   LifePtr by_rule, by_gate;
+  Fits best_fit = Fits::no;
   for (const auto& [digest, life] : lives_) {
     const GrantRecord& record = life->record;
     if (record.state != GrantState::active || record.uid != what.uid || left_ms(*life, at) <= 0) continue;
-    const auto runs_as = [&](const SudoEffect& effect) { return effect.as == what.target; };
-    const Effects effects = entitlement_of(*life).effects;
-    if (std::any_of(effects.sudo.begin(), effects.sudo.end(), runs_as)) {
-      if (!by_rule || left_ms(*by_rule, at) < left_ms(*life, at)) by_rule = life;
-    } else if (!what.opened_by.empty() && record.id == what.opened_by) {
-      by_gate = life;
+    std::optional<Fits> fit;
+    for (const SudoEffect& rule : entitlement_of(*life).effects.sudo) {
+      if (rule.as == what.target) fit = std::max(fit.value_or(Fits::no), words ? fits(rule, *words) : Fits::no);
     }
+    if (!fit) {
+      if (!what.opened_by.empty() && record.id == what.opened_by) by_gate = life;
+      continue;
+    }
+    // Of several that surely give it the one that ends last; of others the first, so that nothing outlives its own.
+    const bool longer = by_rule && left_ms(*by_rule, at) < left_ms(*life, at);
+    if (by_rule && (*fit < best_fit || (*fit == best_fit && longer != (*fit == Fits::exactly)))) continue;
+    by_rule = life;
+    best_fit = *fit;
   }
   const LifePtr& best = by_rule ? by_rule : by_gate;
   // By a rule of somebody else's making, for a target that no grant of theirs gives.

@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::uint64_t kReconcileRetryMs = 1000;
 constexpr std::uint64_t kPoliteMs = 100;
+constexpr std::size_t kMaxResidueLine = 1000;
+constexpr std::size_t kMaxResidueLines = 20;  // in one audit entry
 
 }  // namespace
 
@@ -100,6 +102,38 @@ void EngineImpl::publish() {
     said.failures.push_back("the board could not be written: " + done.error().message);
     report(said);
   }
+}
+
+void EngineImpl::residue_found() {
+  const Turn turn(*this);
+  auto reports = ports_.effector.residue();
+  if (reports.empty()) return;
+  std::vector<LifePtr> ended = ended_lives();
+  for (const auto& [digest, life] : lives_) ended.push_back(life);
+  for (const LifePtr& life : ended) {
+    const auto report = reports.find(life->record.id);
+    if (report == reports.end()) continue;
+    const auto lines = split(report->second, '\n');
+    const std::string first = shown(lines[0], kMaxResidueLine);
+    std::vector<std::string> left;
+    for (const std::string_view line : lines)
+      if (!line.empty() && line.data() != lines[0].data()) left.push_back(shown(line, kMaxResidueLine));
+    const bool whole = first.find("not at all") == std::string::npos;
+    if (left.empty() && whole) continue;
+    Fields fields{{"looked", first}};
+    for (std::size_t i = 0; i < left.size() && i < kMaxResidueLines; ++i)
+      fields.emplace("file" + std::to_string(i + 1), left[i]);
+    if (left.size() > kMaxResidueLines) fields.emplace("more", std::to_string(left.size() - kMaxResidueLines));
+    note("residue", *life, fields);
+    std::string said = left.empty() ? std::string() : "; left in files: " + left[0];
+    if (left.size() > 1) said += ", and " + std::to_string(left.size() - 1) + " more";
+    if (!whole) said += "; files: " + first;
+    life->record.why += said;
+    journal(4, life->record.user + " had " + life->record.role + said, life.get(), "residue");
+    touch(life);
+  }
+  save_or_queue();
+  changed();
 }
 
 void EngineImpl::release(const Caller& caller, const std::string& id_prefix, bool all,

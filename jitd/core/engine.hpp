@@ -119,13 +119,15 @@ class Engine {
   [[nodiscard]] virtual Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) = 0;
 
   // A command that begins to run with rights of somebody else (sudo, su). Its grant: of this user, with a rule for
-  // `target` or the one that opened a gate, and the one that ends last. The process is put where the end of that
+  // `target` or the one that opened a gate. Of several the one whose rule is for this very command, and of those the
+  // one that ends last; where no rule surely is, the one that ends first. The process is put where the end of that
   // grant finds it before the reply, which has its id; empty: no grant gives this, it goes by other rules. An error
   // refuses.
   struct Elevation {
     std::uint32_t uid = 0;  // real uid of the process
     std::int32_t pid = 0;
     std::string service, target, opened_by;  // opened_by: the grant that opened a gate, or empty
+    std::vector<std::string> argv;           // of the process itself
   };
   struct Elevated {
     std::string grant;
@@ -135,6 +137,7 @@ class Engine {
   // A login that a gate let in by this grant. An error when the grant is over by now.
   virtual void let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) = 0;
   virtual void let_out(std::int32_t pid) = 0;  // its session was closed
+  virtual void residue_found() = 0;            // the effector knows what grants that are over left in files
 
   // Time and changes.
   virtual void tick() = 0;  // ends what is due; pending that expired; the mark

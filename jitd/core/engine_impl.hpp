@@ -48,6 +48,7 @@ class EngineImpl final : public Engine {
   void elevate(const Elevation& what, Reply<Elevated> reply) override;
   void let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) override;
   void let_out(std::int32_t pid) override;
+  void residue_found() override;
   void tick() override;
   std::optional<Instant> next_due() const override;
   void reload(std::shared_ptr<const HostView> host) override;

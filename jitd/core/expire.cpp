@@ -18,6 +18,7 @@
 #include "jitd/effects/dropins.hpp"
 #include "jitd/effects/frozen_users.hpp"
 #include "jitd/effects/groups.hpp"
+#include "jitd/effects/residue.hpp"
 #include "jitd/store/records.hpp"
 #include "jitd/sys/lock.hpp"
 #include "jitd/sys/pidfd.hpp"
@@ -175,6 +176,8 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
   Logins logins(ports.files, ports.processes, places.logins);
   const auto gone = [&](const std::string& grant) { return !sorting.lives(grant); };
   end_commands(ports.processes, gone, taken);
+  const auto lives = [&](std::string_view id) { return sorting.lives(std::string(id)); };
+  end_waiting_sudos(ports.processes, carry_over(places.board, ports.clock.now().boot_ms, lives).sudo_ends, {}, taken);
   end_logins(logins, gone, taken);
   if (ends && !expired.grants.empty()) {
     if (auto synced = ends->sync(); !synced) expired.notes.push_back(synced.error().message);
@@ -189,6 +192,7 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
     (void)end_holders(ports.processes, places.etc, places.frozen, memberships.lost, taken);
   }
   see_them_gone(ports.processes, ports.bus, gone, taken);
+  (void)ResidueNotes(ports.files, places.residue).over(gone);
   for (const auto& [grant, count] : taken.ended)
     expired.notes.push_back(std::to_string(count) + " processes of grant " + shown(grant, 64) + " were ended");
   expired.notes.insert(expired.notes.end(), taken.notes.begin(), taken.notes.end());

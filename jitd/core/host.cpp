@@ -30,17 +30,6 @@ FileMode own_mode(mode_t mode) {
   return {mode, ::geteuid(), ::getegid()};
 }
 
-// A missing jitd.toml is one that says nothing.
-Result<HostConfig> read_config(const Paths& paths) {
-  const std::string path = paths.etc_jit + "/jitd.toml";
-  const auto dir = open_own_dir(paths.etc_jit);
-  if (!dir) return tl::unexpected<Error>(dir.error());
-  const auto text = read_own_file(dir->get(), "jitd.toml", kMaxConfigFile, path);
-  if (!text && missing(text.error())) return HostConfig{};
-  if (!text) return tl::unexpected<Error>(text.error());
-  return parse_host_config(*text, path);
-}
-
 // The *.toml files of policy.d, by name alone and in name order.
 Result<std::vector<PolicyText>> read_policy_files(const std::string& path) {
   const auto dir = open_own_dir(path);
@@ -133,6 +122,16 @@ TrustFile own_key_trust(const std::string& host, const PublicKey& key) {
 
 }  // namespace
 
+Result<HostConfig> read_host_config(const Paths& paths) {
+  const std::string path = paths.etc_jit + "/jitd.toml";
+  const auto dir = open_own_dir(paths.etc_jit);
+  if (!dir) return tl::unexpected<Error>(dir.error());
+  const auto text = read_own_file(dir->get(), "jitd.toml", kMaxConfigFile, path);
+  if (!text && missing(text.error())) return HostConfig{};
+  if (!text) return tl::unexpected<Error>(text.error());
+  return parse_host_config(*text, path);
+}
+
 Result<std::string> pinned_host(const HostConfig& config, const Paths& paths) {
   if (!config.host.empty()) return config.host;
   const auto dir = open_dir(paths.var);
@@ -188,7 +187,7 @@ Result<std::shared_ptr<SigningKey>> host_key(const Paths& paths) {
 Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, const std::shared_ptr<SigningKey>& key,
                                                   const HostView* before) {
   auto view = std::make_shared<HostView>();
-  auto config = read_config(paths);
+  auto config = read_host_config(paths);
   if (config) {
     const auto host = pinned_host(*config, paths);
     if (host) {

@@ -25,6 +25,7 @@ struct HostConfig {
   unsigned pending_per_user = 10;
   unsigned requests_per_minute = 30;  // per uid
   Seconds audit_retention = std::chrono::days(400);
+  std::vector<std::string> residue_paths;  // looked through after a grant, beside homes and temporary folders
 };
 [[nodiscard]] Result<HostConfig> parse_host_config(std::string_view text, const std::string& file);
 
@@ -36,6 +37,9 @@ struct Paths {
   std::string etc = "/etc";  // passwd, group, gshadow, pam.d
   std::string recordings = kRecordingDir;
 };
+
+// jitd.toml as it stands. A missing one is one that says nothing.
+[[nodiscard]] Result<HostConfig> read_host_config(const Paths& paths);
 
 // One consistent reading of it all. Immutable: a reload makes another.
 struct HostView {

@@ -10,6 +10,7 @@ namespace jit {
 namespace {
 
 constexpr std::size_t kMaxConfig = std::size_t{64} * 1024;
+constexpr std::size_t kMaxPath = 4095;
 
 // A duration from `least` to `most`; `value` stays as it is when the key is absent or wrong.
 void read_duration(TableReader& table, std::string_view key, Seconds least, Seconds most, Seconds& value) {
@@ -66,6 +67,10 @@ Result<HostConfig> parse_host_config(std::string_view text, const std::string& f
   read_duration(table, "pending_life", minutes(1), config.absolute_ceiling, config.pending_life);
   read_duration(table, "clock_tolerance", Seconds(1), hours(1), config.clock_tolerance);
   read_days(table, "audit_retention", 36500, config.audit_retention);
+  config.residue_paths = table.texts("residue_paths").value_or(std::vector<std::string>{});
+  for (const std::string& path : config.residue_paths)
+    if (!path.starts_with('/') || path == "/" || path.size() > kMaxPath)
+      table.problem("residue_paths", "must be folders by their whole path");
   if (auto quotas = table.table("quotas")) {
     read_count(*quotas, "pending_per_user", 1000, config.pending_per_user);
     read_count(*quotas, "requests_per_minute", 10000, config.requests_per_minute);

@@ -55,6 +55,7 @@ EffectPaths::EffectPaths(const Paths& paths)
       dropins(paths.run + "/sudoers.d"),
       logins(paths.run + "/logins"),
       frozen(paths.run + "/frozen"),
+      residue(paths.run + "/residue"),
       reserve(paths.etc_jit + "/.reserve"),
       recordings(paths.recordings) {}
 
@@ -79,6 +80,7 @@ HostEffector::HostEffector(Ports ports, EffectPaths paths, HeldFile held, EndsFi
       ledger_(held_, groups_),
       dead_man_(ports_.bus, ports_.clock),
       logins_(ports_.files, ports_.processes, paths_.logins),
+      residue_(ports_.files, paths_.residue),
       recordings_(paths_.recordings) {}
 
 Result<FileLock> HostEffector::lock_for_giving() const {
@@ -151,10 +153,23 @@ Result<void> HostEffector::prepare_all(const std::vector<Entitlement>& entitleme
   if (!slots) return tl::unexpected(slots.error());
   if (auto covered = dead_man_.cover(end); !covered)
     return within("nothing would end this grant if jitd did not", covered.error());
+  for (const Entitlement& entitlement : entitlements)
+    if (auto looked_for = note_residue(entitlement); !looked_for) return looked_for;
   if (auto recorded = record_ends(all, *slots); !recorded) return recorded;
   if (auto noted = ledger_.note(all); !noted) return noted;
   for (const Entitlement& entitlement : entitlements) prepared_.insert(entitlement.grant);
   return {};
+}
+
+Result<void> HostEffector::note_residue(const Entitlement& entitlement) {
+  ResidueQuery query;
+  query.grant = entitlement.grant;
+  query.user = entitlement.uid;
+  query.since = entitlement.activated > 0 ? entitlement.activated : ports_.clock.now().wall_ms / 1000;
+  for (const GroupEffect& group : entitlement.effects.groups) query.groups.insert(group.gid);
+  for (const SudoEffect& effect : entitlement.effects.sudo)
+    if (effect.uid != entitlement.uid) query.owners.insert(effect.uid);
+  return residue_.note(query);
 }
 
 Result<void> HostEffector::give_all(const std::vector<Entitlement>& entitlements) {
@@ -203,13 +218,18 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   Taken taken;
   if (orders.empty()) return taken;
   std::unordered_set<std::string> ending, killing, polite;
+  SudoEnds sudo_ends;
+  std::map<uid_t, std::string> sudo_of;
   const std::uint64_t now = ports_.clock.now().boot_ms;
   for (const EndOrder& order : orders) {
     ending.insert(order.grant);
     if (!order.leave) killing.insert(order.grant);
     if (!order.leave && order.polite) polite.insert(order.grant);
     prepared_.erase(order.grant);
-    if (!order.effects.sudo.empty()) sudo_ends_[order.uid] = std::max(sudo_ends_[order.uid], now);
+    if (order.effects.sudo.empty()) continue;
+    sudo_ends_[order.uid] = std::max(sudo_ends_[order.uid], now);
+    sudo_ends[order.uid] = now;
+    sudo_of.emplace(order.uid, order.grant);
   }
   const auto to_kill = [&](const std::string& id) { return killing.contains(id); };
   const auto lock = lock_for_taking(taken.failures);
@@ -217,8 +237,11 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   collect(taken.failures, mark_ended(ports_.files, paths_.board, now, over));
   mark_ends(orders, taken.failures);
   for (const EndOrder& order : orders) collect(taken.failures, dropins_.remove(order.grant));
-  // No rule starts anything new by now.
+  // No rule starts anything new by now, but for a sudo that matched it before.
   end_commands(ports_.processes, to_kill, taken);
+  end_waiting_sudos(ports_.processes, sudo_ends, sudo_of, taken);
+  // The module's notes are of any grant: it does not know which leave what runs.
+  logins_.drop([&](const std::string& id) { return ending.contains(id) && !killing.contains(id); });
   end_logins(
       logins_, [&](const std::string& id) { return killing.contains(id) && !polite.contains(id); }, taken);
   collect(taken.failures, ends_.sync());
@@ -233,6 +256,7 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   end_holders_or_later(std::move(lost_now), taken);
   taken.more_soon = !lost_later_.empty() || !polite.empty();
   see_them_gone(ports_.processes, ports_.bus, to_kill, taken);
+  residue_.over([&](const std::string& id) { return ending.contains(id); });
   return taken;
 }
 
@@ -277,6 +301,7 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
     };
     end_commands(ports_.processes, over, taken);
     end_logins(logins_, over, taken);
+    residue_.over(over);
     end_holders_or_later(std::exchange(lost_later_, {}), taken);
     see_them_gone(ports_.processes, ports_.bus, over, taken);
     for (const Entitlement& entitlement : wanted) {
@@ -296,10 +321,18 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
 
   const auto present = dropins_.present();
   collect(taken.failures, present);
+  bool removed = false;
   for (const std::string& id : present.value_or(std::vector<std::string>{})) {
     const auto entitlement = keeping.find(id);
-    if (entitlement == keeping.end() || entitlement->second->effects.sudo.empty())
-      collect(taken.failures, dropins_.remove(id));
+    if (entitlement != keeping.end() && !entitlement->second->effects.sudo.empty()) continue;
+    collect(taken.failures, dropins_.remove(id));
+    removed = true;
+  }
+  if (removed) {
+    const auto stays = [&](std::string_view id) { return keeping.contains(std::string(id)); };
+    SudoEnds ends = carry_over(paths_.board, ports_.clock.now().boot_ms, stays).sudo_ends;
+    for (const auto& [uid, at] : sudo_ends_) ends[uid] = std::max(ends[uid], at);
+    end_waiting_sudos(ports_.processes, ends, {}, taken);
   }
   collect(taken, ledger_.take([&](const HeldRecord& record) {
     const auto entitlement = keeping.find(record.grant);
@@ -406,6 +439,10 @@ Result<void> HostEffector::let_in(const std::string& grant, std::int32_t pid) {
 
 void HostEffector::let_out(std::int32_t pid) {
   logins_.forget(pid);
+}
+
+std::map<std::string, std::string> HostEffector::residue() {
+  return residue_.take_reports();
 }
 
 void HostEffector::warn(const std::vector<std::string>& grants) {

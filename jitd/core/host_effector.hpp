@@ -18,6 +18,7 @@
 #include "jitd/effects/logins.hpp"
 #include "jitd/effects/processes.hpp"
 #include "jitd/effects/recordings.hpp"
+#include "jitd/effects/residue.hpp"
 #include "jitd/store/records.hpp"
 #include "jitd/sys/bus.hpp"
 #include "jitd/sys/clock.hpp"
@@ -27,10 +28,10 @@
 namespace jit {
 
 // Where the effects' files are: VAR/held, VAR/ends, RUN/effects.lock, RUN/board, RUN/sudoers.d, RUN/logins,
-// RUN/frozen, ETC_JIT/.reserve; and the recordings.
+// RUN/frozen, RUN/residue, ETC_JIT/.reserve; and the recordings.
 struct EffectPaths {
   explicit EffectPaths(const Paths& paths);
-  std::string var, etc, lock, board, dropins, logins, frozen, reserve, recordings;
+  std::string var, etc, lock, board, dropins, logins, frozen, residue, reserve, recordings;
 };
 
 class HostEffector final : public Effector {
@@ -61,6 +62,7 @@ class HostEffector final : public Effector {
   [[nodiscard]] Result<bool> elevate(const std::string& grant, bool leave, std::int32_t pid) override;
   [[nodiscard]] Result<void> let_in(const std::string& grant, std::int32_t pid) override;
   void let_out(std::int32_t pid) override;
+  [[nodiscard]] std::map<std::string, std::string> residue() override;
   void warn(const std::vector<std::string>& grants) override;
   void tell(std::uint32_t uid, const std::string& text) override;
   void settled(const std::vector<std::string>& grants) override;
@@ -71,6 +73,7 @@ class HostEffector final : public Effector {
   using Slots = std::vector<EndsFile::Slot>;
   [[nodiscard]] EndRecord active_record(const Entitlement& entitlement) const;
   [[nodiscard]] Result<void> record_ends(const std::vector<const Entitlement*>& entitlements, const Slots& slots);
+  [[nodiscard]] Result<void> note_residue(const Entitlement& entitlement);
   [[nodiscard]] Result<void> put_dropin(const Entitlement& entitlement);
   void put_dropins(const std::vector<const Entitlement*>& entitlements, std::optional<FileLock> lock,
                    std::vector<std::string>& failures);
@@ -89,6 +92,7 @@ class HostEffector final : public Effector {
   Ledger ledger_;
   DeadMan dead_man_;
   Logins logins_;
+  ResidueNotes residue_;
   Recordings recordings_;
   std::vector<LostGroup> lost_later_;                           // of polite ends, and where not all could be killed
   std::uint64_t scopes_again_boot_ms_ = 0;                      // 0: systemd answered last time

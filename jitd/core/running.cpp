@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <map>
 
+#include "jitd/effects/dropins.hpp"
 #include "jitd/effects/frozen_users.hpp"
 #include "jitd/sys/accounts.hpp"
 
@@ -23,6 +24,16 @@ void end_commands(const Processes& processes, const WhichGrants& over, Taken& ta
 
 void end_logins(Logins& logins, const WhichGrants& over, Taken& taken) {
   for (const auto& [grant, killed] : logins.kill(over)) taken.ended[grant] += killed;
+}
+
+void end_waiting_sudos(const Processes& processes, const SudoEnds& ends, const std::map<uid_t, std::string>& grant_of,
+                       Taken& taken) {
+  if (ends.empty()) return;
+  for (const auto& [uid, killed] : kill_waiting_sudos(processes, ends, sudo_paths())) {
+    taken.notes.push_back(std::to_string(killed) + " sudo of uid " + std::to_string(uid) +
+                          " that waited while a grant ended were ended");
+    if (const auto grant = grant_of.find(uid); grant != grant_of.end()) taken.ended[grant->second] += killed;
+  }
 }
 
 bool end_holders(const Processes& processes, const std::string& etc, const std::string& frozen,

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "jitd/core/effector.hpp"
 #include "jitd/effects/logins.hpp"
 #include "jitd/effects/processes.hpp"
+#include "jitd/effects/waiting_sudos.hpp"
 #include "jitd/sys/bus.hpp"
 
 namespace jit {
@@ -18,6 +20,11 @@ using WhichGrants = std::function<bool(const std::string& grant)>;
 // `over` is asked about every grant that has one here.
 void end_commands(const Processes& processes, const WhichGrants& over, Taken& taken);
 void end_logins(Logins& logins, const WhichGrants& over, Taken& taken);
+
+// Kills each sudo of these users that began before that end and still waits: for a password, stopped, or on its way
+// to exec. To be called when the drop-ins are gone. `grant_of`: whose end to count it to, by uid.
+void end_waiting_sudos(const Processes& processes, const SudoEnds& ends, const std::map<uid_t, std::string>& grant_of,
+                       Taken& taken);
 
 // Kills the processes of users that hold a group which their user has no longer: a process keeps the groups that it
 // started with. Who is still in it by ETC/group, or by primary group, keeps them. They cannot

@@ -1,6 +1,6 @@
 // What a grant may have left in files: programs made setuid or setgid, or given capabilities, with what it gave. They
 // would hand its rights to anybody who runs them, long after its end. A process of its own looks for them when a
-// grant is over (jitd --residue, jit-residue.service), at the lowest priority: no end ever waits for it.
+// grant is over (jitd --residue, jit-residue.service): no end ever waits for it.
 #pragma once
 
 #include <sys/types.h>

@@ -23,6 +23,7 @@
 #include "jitd/server/due.hpp"
 #include "jitd/server/helper.hpp"
 #include "jitd/server/inbox.hpp"
+#include "jitd/server/inotify.hpp"
 #include "jitd/server/journal.hpp"
 #include "jitd/server/notify.hpp"
 #include "jitd/server/sessions.hpp"
@@ -37,6 +38,7 @@ namespace jit {
 namespace {
 
 constexpr std::uint64_t kCheckBatchUsec = 2'000'000;
+constexpr std::uint64_t kResidueBatchUsec = 100'000;
 
 void log(int priority, std::string message, std::vector<std::pair<std::string, std::string>> fields = {}) {
   write_journal(JournalLine{priority, std::move(message), std::move(fields)});
@@ -121,6 +123,8 @@ class Daemon {
   std::unique_ptr<Doors> doors_;
   std::unique_ptr<CheckThread> check_thread_;
   std::unique_ptr<Inbox> inbox_;
+  std::unique_ptr<Inotify> residue_;
+  Source residue_due_;
   std::unique_ptr<ConfigWatch> watch_;
   std::unique_ptr<Watchdog> watchdog_;
   Source check_ready_, check_batch_;
@@ -225,6 +229,22 @@ Result<void> Daemon::open_doors() {
       });
   if (!inbox) return tl::unexpected(inbox.error());
   inbox_ = std::move(*inbox);
+
+  // Of a start before this, or while nobody watched, too.
+  const auto look = [this] {
+    engine_->residue_found();
+    waking_.arm(0);
+  };
+  residue_due_ = loop_->timer(CLOCK_BOOTTIME, look);
+  // Many grants that end together are looked for together, and told of so.
+  auto residue = Inotify::make(*loop_, [this](const Inotify::Event&) {
+    residue_due_.arm(Loop::now_usec(CLOCK_BOOTTIME) + kResidueBatchUsec);
+  });
+  if (!residue) return tl::unexpected(residue.error());
+  if (const auto watched = residue->watch(paths_.run + "/residue/found", IN_MOVED_TO); !watched)
+    log(4, "what grants leave in files is not told of: " + watched.error().message, {{"JIT_EVENT", "residue"}});
+  residue_ = std::make_unique<Inotify>(std::move(*residue));
+  look();
 
   ConfigWatch::Config watched;
   watched.etc_jit = paths_.etc_jit;

@@ -9,6 +9,7 @@
 #include <exception>
 #include <utility>
 
+#include "jitd/sys/files.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -17,6 +18,17 @@ namespace {
 // pam_jit waits no longer for an answer (kSessionTimeoutMs there): who asked has been refused by then.
 constexpr std::uint64_t kStaleUsec = 1'800'000;
 constexpr std::size_t kMostClosed = 4096;
+constexpr std::size_t kMaxArguments = std::size_t{8} << 20U;
+
+// What a process was called with. It waits for our answer, so it is still that one.
+std::vector<std::string> argv_of(pid_t pid) {
+  const auto text = read_file("/proc/" + std::to_string(pid) + "/cmdline", kMaxArguments);
+  std::vector<std::string> words;
+  if (!text || !text->ends_with('\0')) return words;
+  for (const std::string_view word : split(std::string_view(*text).substr(0, text->size() - 1), '\0'))
+    words.emplace_back(word);
+  return words;
+}
 
 wire::Clocks clocks_now() {
   return {static_cast<std::int64_t>(Loop::now_usec(CLOCK_REALTIME) / 1000), Loop::now_usec(CLOCK_BOOTTIME) / 1000};
@@ -87,9 +99,9 @@ void Sessions::serve_one() {
     return engine_.let_in(call->answer.grant, call->pid, [then](const Result<std::string>& grant) {
       then(grant.map([](const std::string& id) { return Engine::Elevated{id}; }));
     });
-  engine_.elevate(
-      {call->uid, call->pid, call->service, call->target, call->answer.gate[0] != '\0' ? call->answer.grant : ""},
-      then);
+  engine_.elevate({call->uid, call->pid, call->service, call->target,
+                   call->answer.gate[0] != '\0' ? call->answer.grant : "", argv_of(call->pid)},
+                  then);
 }
 
 bool Sessions::lives(const SessionCall& call, const std::string& grant) {

@@ -39,7 +39,8 @@ LocalAccounts LocalAccounts::parse(std::string_view passwd, std::string_view gro
     if (fields.size() != 7 || fields[0].empty()) return;
     const auto uid = id_of_field(fields[2]);
     const auto gid = id_of_field(fields[3]);
-    if (uid && gid) accounts.users_.push_back({std::string(fields[0]), *uid, *gid, std::string(fields[6])});
+    if (uid && gid)
+      accounts.users_.push_back({std::string(fields[0]), *uid, *gid, std::string(fields[6]), std::string(fields[5])});
   });
   each_line(group, [&](const std::vector<std::string_view>& fields) {
     if (fields.size() != 4 || fields[0].empty()) return;

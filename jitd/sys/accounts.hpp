@@ -19,6 +19,7 @@ struct LocalUser {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::string shell;
+  std::string home;
 };
 
 struct LocalGroup {

@@ -56,8 +56,8 @@ inline const std::string kGroupText = "root:x:0:\ndba:x:116:carol\nweb:x:117:\n"
 inline const std::string kShadowText = "root:*::\ndba:!::carol\nweb:!::\n";
 
 struct EffectHost {
-  // What tests run under grants is in a tree of their own, or there is none.
-  Processes processes{CgroupTree{}};
+  // What tests run under grants is in a tree of their own, or there is none; processes of others are not looked at.
+  Processes processes{CgroupTree{}, "/proc/self/fdinfo"};
   TempDir dir{there("/dev/shm") ? "/dev/shm"
                                 : "/tmp"};  // fsync is free there: what it orders is tested, not what it costs
   Paths paths{dir / "etc-jit", dir / "var", dir / "run", dir / "etc"};
@@ -68,8 +68,9 @@ struct EffectHost {
   std::unique_ptr<HostEffector> effector;
 
   EffectHost() {
-    for (const auto& folder :
-         {paths.etc_jit, paths.var, paths.run, paths.etc, paths.run + "/sudoers.d", paths.run + "/logins"}) {
+    for (const auto& folder : {paths.etc_jit, paths.var, paths.run, paths.etc, paths.run + "/sudoers.d",
+                               paths.run + "/logins", paths.run + "/residue", paths.run + "/residue/live",
+                               paths.run + "/residue/over", paths.run + "/residue/found"}) {
       std::filesystem::create_directories(folder);
       ::chmod(folder.c_str(), 0755);
     }

@@ -9,9 +9,9 @@ namespace {
 
 // The grant that a command of this user to this target is put under; "none"; or "refused: why".
 std::string elevated(World& world, std::uint32_t uid, const std::string& target, std::int32_t pid = 500,
-                     const std::string& opened_by = "") {
+                     const std::string& opened_by = "", const std::vector<std::string>& argv = {}) {
   std::string said = "no answer";
-  world.engine->elevate({uid, pid, "sudo", target, opened_by}, [&](Result<Engine::Elevated> under) {
+  world.engine->elevate({uid, pid, "sudo", target, opened_by, argv}, [&](Result<Engine::Elevated> under) {
     said = !under ? "refused: " + under.error().message : under->grant.empty() ? "none" : under->grant;
     if (under && under->recorded) said += " recorded";
   });
@@ -38,7 +38,8 @@ then = "approve"
 
 }  // namespace
 
-TEST_CASE("P2: a command belongs to the grant that gives its target and ends last", "[core][engine]") {
+TEST_CASE("P2: a command belongs to the grant that gives it, and of several to the one that ends last",
+          "[core][engine]") {
   World world;
   add_role(world, kSecondShell);
   const Outcome shell = world.active(kAlice, "shell");
@@ -50,7 +51,12 @@ TEST_CASE("P2: a command belongs to the grant that gives its target and ends las
   CHECK(elevated(world, kBob, "postgres") == "none");  // nobody else's
   const Outcome lasts = world.asked(kAlice, "long", kHour * 3);
   REQUIRE(world.state(lasts.id) == GrantState::active);
-  CHECK(elevated(world, kAlice, "postgres", 501) == lasts.id);
+  CHECK(elevated(world, kAlice, "postgres", 501, "", {"sudo", "-u", "postgres", "/usr/bin/pg_dump"}) == lasts.id);
+  CHECK(elevated(world, kAlice, "postgres", 502, "", {"sudo", "pg_dump"}) == lasts.id);
+  // What the longer one does not give ends with the shorter, and so does what cannot be told.
+  CHECK(elevated(world, kAlice, "postgres", 503, "", {"sudo", "-u", "postgres", "/usr/bin/psql"}) == shell.id);
+  CHECK(elevated(world, kAlice, "postgres", 504, "", {"sudo", "-u", "postgres", "-i"}) == shell.id);
+  CHECK(elevated(world, kAlice, "postgres", 505) == shell.id);
   // A gate that a grant opened, where no rule of ours gives the target: su.
   CHECK(elevated(world, kAlice, "root", 502, shell.id) == shell.id);
 }
@@ -215,4 +221,26 @@ TEST_CASE("who comes in is an account that answers for itself", "[core][engine]"
   CHECK(comer("alice", kBob).find("does not answer for itself") != std::string::npos);
   CHECK(comer("ghost", std::nullopt).starts_with("nothing can be asked for here"));
   CHECK(comer("../x", std::nullopt).starts_with("nothing can be asked for here"));
+}
+
+TEST_CASE("P2: what a grant left in files is told in its record, the audit and the journal", "[core][engine]") {
+  World world;
+  const Outcome shell = world.active(kAlice, "shell");
+  world.pass(2 * 3600);
+  REQUIRE(world.state(shell.id) == GrantState::ended);
+  world.engine->residue_found();
+  CHECK(world.audit("residue").empty());
+  world.host.found_in_files = {
+      {shell.id, "looked at 12 files\n/tmp/x was setuid root\n/tmp/\x1b y was setuid root\n"},
+      {"0000000000000000", "looked at 1 files\n"}};
+  world.engine->residue_found();
+  REQUIRE(world.audit("residue").size() == 1);
+  CHECK(world.audit("residue")[0].fields.at("file1") == "/tmp/x was setuid root");
+  CHECK(world.audit("residue")[0].fields.at("file2").find('\x1b') == std::string::npos);  // P10
+  CHECK(world.record(shell.id).why == "expired; left in files: /tmp/x was setuid root, and 1 more");
+  CHECK(world.shown_to(kAlice, shell.id)->record.why.find("left in files") != std::string::npos);
+  world.host.found_in_files = {{shell.id, "looked at 9 files, not at all of them: it took too long\n"}};
+  world.engine->residue_found();
+  CHECK(world.record(shell.id).why.find("; files: looked at 9 files, not at all of them: it took too long") !=
+        std::string::npos);
 }

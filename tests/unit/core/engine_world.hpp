@@ -72,6 +72,7 @@ class FakeEffector final : public Effector {
   Result<bool> elevate(const std::string& grant, bool leave, std::int32_t pid) override;
   Result<void> let_in(const std::string& grant, std::int32_t pid) override;
   void let_out(std::int32_t pid) override { logins.erase(pid); }
+  std::map<std::string, std::string> residue() override { return std::exchange(found_in_files, {}); }
   void warn(const std::vector<std::string>& grants) override {
     warned.insert(warned.end(), grants.begin(), grants.end());
   }
@@ -93,6 +94,7 @@ class FakeEffector final : public Effector {
   std::string cannot_be_given;                  // a user
   std::map<std::int32_t, std::string> running;  // process: its grant, "left ID" where it is left alone
   std::map<std::int32_t, std::string> logins;
+  std::map<std::string, std::string> found_in_files;        // reports, by grant
   std::vector<std::string> warned;                          // grants whose processes got SIGTERM
   std::vector<std::pair<std::uint32_t, std::string>> told;  // uid, line
   std::vector<std::string> to_note;                         // what the next take notes

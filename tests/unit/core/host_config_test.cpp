@@ -35,6 +35,7 @@ segments = ["pci-db", "prod"]
 pending_life = "2h"
 clock_tolerance = "30s"
 audit_retention = "1000d"
+residue_paths = ["/srv", "/data/shared"]
 [ceilings]
 grant = "8h"
 absolute = "7d"
@@ -53,6 +54,7 @@ requests_per_minute = 5
   CHECK(full->pending_per_user == 3);
   CHECK(full->requests_per_minute == 5);
   CHECK(full->audit_retention == days(1000));
+  CHECK(full->residue_paths == std::vector<std::string>{"/srv", "/data/shared"});
 
   // A low absolute ceiling lowers the others with it.
   const auto low = parse_host_config("[ceilings]\nabsolute = \"2h\"\n", "jitd.toml");
@@ -64,7 +66,7 @@ requests_per_minute = 5
 TEST_CASE("jitd.toml is refused by file, line and key", "[core][host]") {
   CHECK(refused("hots = \"x\"\n")
             .find("jitd.toml:1: hots: unknown key; known here: audit_retention, ceilings, "
-                  "clock_tolerance, host, pending_life, quotas and segments") == 0);
+                  "clock_tolerance, host, pending_life, quotas, residue_paths and segments") == 0);
   CHECK(refused("\nsources = [\"dir:/x\"]\n") ==
         "jitd.toml:2: sources: this release cannot enforce it yet; remove the key");
   CHECK(refused("hooks = []\n") == "jitd.toml:1: hooks: this release cannot enforce it yet; remove the key");
@@ -74,6 +76,7 @@ TEST_CASE("jitd.toml is refused by file, line and key", "[core][host]") {
   CHECK(refused("clock_tolerance = \"2h\"\n") == "jitd.toml:1: clock_tolerance: must be from 1s to 1h");
   CHECK(refused("audit_retention = \"0d\"\n") ==
         "jitd.toml:1: audit_retention: must be whole days from \"1d\" to \"36500d\"");
+  CHECK(refused("residue_paths = [\"srv\"]\n") == "jitd.toml:1: residue_paths: must be folders by their whole path");
   CHECK(refused("audit_retention = \"9h\"\n") ==
         "jitd.toml:1: audit_retention: must be whole days from \"1d\" to \"36500d\"");
   CHECK(refused("[quotas]\npending_per_user = 0\n") ==

@@ -115,6 +115,7 @@ class FakeEngine final : public Engine {
     reply(elevated);
   }
   void let_out(std::int32_t pid) override { calls.push_back("let_out " + std::to_string(pid)); }
+  void residue_found() override {}
   Result<std::string> elevated = std::string();
   bool recorded = false;
   void comer(const Comer& who, Reply<Caller> reply) override {
