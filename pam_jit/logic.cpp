@@ -140,7 +140,7 @@ std::optional<int> Call::prepare() noexcept {
 
 std::optional<int> Call::take_subject(const Service& service) noexcept {
   const bool caller = service.subject == Subject::caller;
-  const std::uint32_t real_uid = caller ? host_.real_uid() : UINT32_MAX;
+  std::uint32_t real_uid = caller ? host_.real_uid() : UINT32_MAX;
   if (real_uid == 0 && !service.root_is_asked) return PAM_IGNORE;
 
   query_.subject = item(host_, caller ? Item::ruser : Item::user);
@@ -150,6 +150,9 @@ std::optional<int> Call::take_subject(const Service& service) noexcept {
     const LocalAccount account = local_account(host_, query_.subject, real_uid);
     if (caller) {
       if (!account.readable) return cannot_say("/etc/passwd cannot be read, to compare the user with who calls");
+      // sudo -e is root by and by when it opens its session: the account phase has compared them.
+      if (real_uid == 0 && query_.phase != Phase::account && wire::is_sudo(query_.service) && account.found)
+        real_uid = account.uid;
       const bool another = account.found ? account.uid != real_uid : account.uid_is_anothers;
       if (another) return cannot_say("the user is not the one who calls, by uid");
     }

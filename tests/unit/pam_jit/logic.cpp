@@ -389,6 +389,24 @@ TEST_CASE("P2: session: jitd silent, a command behind a gate that a grant opens 
   }
 }
 
+TEST_CASE("session: sudo -e is root by then, and asks for who called it", "[pam_jit]") {
+  const std::string open = board(true, true);
+  FakeHost edit = sudo();
+  edit.uid = 0;
+  edit.expects_board = true;
+  edit.board_bytes = &open;
+  edit.jitd = {answers(verdict(Verdict::allow, "dba"))};
+  CHECK(run(edit, kEnforce, open_session) == PAM_SUCCESS);
+  CHECK(edit.asked().uid == 1000);
+  CHECK(edit.asked().subject == "alice");
+  FakeHost early = sudo();  // the account phase compares
+  early.uid = 0;
+  CHECK(run(early, kEnforce, account) == PAM_AUTHINFO_UNAVAIL);
+  FakeHost su = sudo("su");
+  su.uid = 1001;
+  CHECK(run(su, kEnforce, open_session) == PAM_SYSTEM_ERR);
+}
+
 TEST_CASE("close tells jitd, waits for nothing and decides nothing", "[pam_jit]") {
   FakeHost host = login();
   host.expects_post = true;
