@@ -38,6 +38,13 @@ void EngineImpl::on_direct(const Caller* caller, const Verified& verified, const
   }
   if (seconds_of(last_of(grant)) <= at) return refuse("it expired at " + format_utc(last_of(grant)));
 
+  if (seconds_of(grant.created) <= memory_since_ + config.clock_tolerance.count()) {
+    return refuse("this host has lost its database at " + format_utc(WallTime(Seconds(memory_since_))) +
+                  " and does not know what became of grants signed before that; sign a new one" +
+                  (at <= memory_since_ + config.clock_tolerance.count()
+                       ? " in " + format_duration(config.clock_tolerance)
+                       : ""));
+  }
   const auto found = lives_.find(verified.digest);
   if (found == lives_.end()) {
     Result<std::optional<GrantRecord>> known = ports_.store.grant(verified.digest);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "jitd/core/engine_impl.hpp"
+#include "jitd/core/open_store.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -20,7 +21,7 @@ constexpr std::uint64_t kForgetEveryMs = 24ULL * 60 * 60 * 1000;
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::start(Ports ports, std::shared_ptr<const HostView> host) {
-  Result<std::optional<std::string>> stored = ports.store.value("clock_mark");
+  Result<std::optional<std::string>> stored = ports.store.value(kClockMark);
   if (!stored) return tl::unexpected<Error>(stored.error());
   std::optional<ClockMark> mark;
   if (*stored) {
@@ -35,12 +36,13 @@ Result<std::unique_ptr<Engine>> Engine::start(Ports ports, std::shared_ptr<const
 
 EngineImpl::EngineImpl(Ports ports, std::shared_ptr<const HostView> host, const std::optional<ClockMark>& mark)
     : asking_(std::make_shared<Asking>(ports.questions, ports.facts, ports.clock)),
-      ports_{ports.clock,           ports.store, ports.effector, *asking_, std::move(ports.journal),
-             std::move(ports.wake), ports.facts},
+      ports_{ports.clock, ports.store, ports.effector, *asking_, std::move(ports.journal), std::move(ports.wake),
+             ports.facts, {}},
       host_(std::move(host)),
       last_mark_(mark),
       guard_(mark, ports_.clock.now(), ports_.clock.boot_id(), host_->config.clock_tolerance),
-      audit_(ports_.store) {}
+      audit_(ports_.store),
+      lost_(std::move(ports.lost)) {}
 
 EngineImpl::Turn::Turn(EngineImpl& engine) : engine_(engine) {
   ++engine_.depth_;

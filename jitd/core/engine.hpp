@@ -90,6 +90,9 @@ class Engine {
     std::function<void()> wake;  // something changed: re-arm timers, tell waiters
     // What local files say: gids of groups, uids of run-as accounts, path checks (core/host_facts.hpp).
     class HostFacts& facts;
+    // What became of the database that the last run left, when this is a new one (core/open_store.hpp); empty:
+    // nothing.
+    std::string lost = {};
   };
 
   // Loads the store and brings the host to the right state: take away all, then decide again every grant not marked

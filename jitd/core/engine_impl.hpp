@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -244,6 +245,7 @@ class EngineImpl final : public Engine {
   void decided(Life& life);  // to be given, to be ended, or to be asked about another time
   void bring_back();
   void resumed(Life& life);  // it is in force again, or over
+  [[nodiscard]] Result<void> read_again();
 
   // views.cpp
   struct Viewer {
@@ -299,6 +301,10 @@ class EngineImpl final : public Engine {
   std::uint64_t accounts_retry_boot_ms_ = 0;  // 0: all of them were answered
   std::set<std::string> refused_before_;  // documents and why, so that a copy handed in again is not chained again
   std::vector<std::string> start_warnings_;
+  std::string lost_;  // the database before this one
+  std::int64_t memory_since_ =
+      std::numeric_limits<std::int64_t>::min() / 2;  // of grants signed before, we know nothing
+  bool reading_again_ = false;
 
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
   int depth_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "jitd/core/engine_impl.hpp"
+#include "jitd/core/open_store.hpp"
 #include "policy/document/envelope.hpp"
 #include "policy/text.hpp"
 
@@ -26,6 +27,13 @@ Result<void> EngineImpl::recover() {
   Result<std::vector<RevocationRecord>> revocations = ports_.store.revocations();
   if (!revocations) return tl::unexpected<Error>(revocations.error());
   revocations_ = std::move(*revocations);
+  Result<std::optional<std::string>> since = ports_.store.value(kMemorySince);
+  if (!since) return tl::unexpected<Error>(since.error());
+  if (*since) {
+    Result<std::uint64_t> seconds = parse_number(**since, INT64_MAX / 1000);
+    if (!seconds) return within("the database's start", seconds.error());
+    memory_since_ = static_cast<std::int64_t>(*seconds);
+  }
   Result<std::vector<GrantRecord>> records = ports_.store.grants(std::numeric_limits<std::int64_t>::max());
   if (!records) return tl::unexpected<Error>(records.error());
 
@@ -45,6 +53,12 @@ Result<void> EngineImpl::recover() {
   note("start", {{"boot_id", ports_.clock.boot_id()},
                  {"policy", digest_text(host_->policy.digest)},
                  {"mark", format_utc(WallTime(Seconds(guard_.mark_ms() / 1000)))}});
+
+  if (!lost_.empty()) {
+    note("lost", {{"why", lost_}});
+    journal(2, lost_, nullptr, "database");
+  }
+  if (Result<void> read = read_again(); !read) return read;
 
   for (GrantRecord& record : *records) {
     auto life = std::make_shared<Life>();
@@ -88,6 +102,22 @@ Result<void> EngineImpl::recover() {
     }
   }
   save_or_queue();
+  return {};
+}
+
+// Locks and revocations of a database that was lost, from their files: before anything is decided.
+Result<void> EngineImpl::read_again() {
+  Result<std::vector<std::string>> texts = ports_.store.unread_files();
+  if (!texts) return tl::unexpected<Error>(texts.error());
+  reading_again_ = true;
+  for (std::string& text : *texts) {
+    submit(nullptr, std::move(text), [this](const Result<Outcome>& outcome) {
+      // An unlock is kept too; the lock that it lifted is not there any more.
+      if (outcome || outcome.error().code == Errc::not_found) return;
+      start_warnings_.push_back("a lock or revocation of before counts no more: " + outcome.error().message);
+    });
+  }
+  reading_again_ = false;
   return {};
 }
 

@@ -4,13 +4,13 @@
 #include <algorithm>
 
 #include "jitd/core/engine_impl.hpp"
+#include "jitd/core/open_store.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
 namespace {
 
 constexpr std::uint64_t kSaveRetryMs = 1000;
-constexpr const char* kMarkName = "clock_mark";
 
 }  // namespace
 
@@ -45,7 +45,7 @@ Result<void> EngineImpl::save() {
       if (Result<void> done = ports_.store.put(life->record); !done) return done;
     }
     if (Result<void> done = audit_.write(); !done) return done;
-    if (Result<void> done = ports_.store.set_value(kMarkName, to_text(mark)); !done) return done;
+    if (Result<void> done = ports_.store.set_value(kClockMark, to_text(mark)); !done) return done;
     return (*transaction)->commit();
   };
   if (Result<void> done = write_all(); !done) {

@@ -13,6 +13,7 @@
 
 #include "jitd/core/engine.hpp"
 #include "jitd/core/host_effector.hpp"
+#include "jitd/core/open_store.hpp"
 #include "jitd/core/system_host_facts.hpp"
 #include "jitd/server/board_gates.hpp"
 #include "jitd/server/check_thread.hpp"
@@ -82,7 +83,8 @@ class Daemon {
  private:
   [[nodiscard]] Result<void> prepare();       // directories, the lock, configuration, store
   [[nodiscard]] Result<void> start_engine();  // recovery; the first board
-  [[nodiscard]] Result<void> open_doors();    // sockets, inbox, watches, signals
+  [[nodiscard]] Result<void> start_engine(const std::string& damaged);
+  [[nodiscard]] Result<void> open_doors();  // sockets, inbox, watches, signals
   void reload(bool asked);
   void accounts_changed(bool users);
   void woken();
@@ -90,6 +92,7 @@ class Daemon {
   void from_inbox(std::string text, const Inbox::Done& done);
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> vitals() const;
   [[nodiscard]] std::vector<wire::GateOnBoard> gates();
+  [[nodiscard]] std::vector<std::string> warnings() const;
   void show_status();
 
   Paths paths_;
@@ -168,10 +171,23 @@ std::vector<wire::GateOnBoard> Daemon::gates() {
   return std::move(made.gates);
 }
 
+// SQLite sees torn pages; what stands in them is only seen by whoever reads it.
 Result<void> Daemon::start_engine() {
-  auto store = Store::open(paths_.var + "/jit.db");
-  if (!store) return tl::unexpected(store.error());
-  store_ = std::move(*store);
+  auto started = start_engine("");
+  if (started || started.error().code != Errc::invalid) return started;
+  engine_.reset();
+  helper_.reset();
+  effector_.reset();
+  store_.reset();
+  return start_engine(started.error().message);
+}
+
+Result<void> Daemon::start_engine(const std::string& damaged) {
+  const ExpirePorts ending{system_files(), spawn_, clock_, bus_,
+                           [] { return Result<pid_t>(fail(Errc::not_found, "it is ourselves")); }};
+  auto opened = open_store(paths_, ending, damaged);
+  if (!opened) return tl::unexpected(opened.error());
+  store_ = std::move(opened->store);
   facts_ = std::make_unique<SystemHostFacts>(paths_, spawn_);
   auto effector = HostEffector::open(
       {system_files(), spawn_, clock_, bus_, [this] { return published_gates_ = gates(); }}, paths_);
@@ -181,9 +197,9 @@ Result<void> Daemon::start_engine() {
   helping.warn = [](const std::string& why) { log(4, why, {{"JIT_EVENT", "helper"}}); };
   helper_ = std::make_unique<Helper>(*loop_, std::move(helping));
   waking_ = loop_->later([this] { woken(); });
-  auto engine = Engine::start(
-      Engine::Ports{clock_, *store_, *effector_, *helper_, write_journal, [this] { waking_.arm(0); }, *facts_},
-      host_);
+  auto engine = Engine::start(Engine::Ports{clock_, *store_, *effector_, *helper_, write_journal,
+                                            [this] { waking_.arm(0); }, *facts_, opened->lost},
+                              host_);
   if (!engine) return tl::unexpected(engine.error());
   engine_ = std::move(*engine);
   return {};
@@ -199,7 +215,7 @@ Result<void> Daemon::open_doors() {
   waiters_ = std::make_unique<Waiters>(*loop_, clock_);
   ports_ = std::make_unique<VerbPorts>(VerbPorts{*engine_, clock_, *waiters_, [this] { return host_; },
                                                  [this] { return checks_.sessions(); }, [this] { return vitals(); },
-                                                 [this] { return gate_warnings_; }});
+                                                 [this] { return warnings(); }});
 
   auto check = listen_at(paths_.run + "/check.sock", 0600);
   if (!check) return tl::unexpected(check.error());
@@ -328,6 +344,14 @@ std::vector<std::pair<std::string, std::string>> Daemon::vitals() const {
           {"processes", Processes().available() ? "yes" : "no"},
           {"connections", std::to_string(control_->connections())},
           {"helper", fmt::format("{} running, {} lost", helper_->workers(), helper_->restarts())}};
+}
+
+std::vector<std::string> Daemon::warnings() const {
+  std::vector<std::string> all = gate_warnings_;
+  for (const std::string& path : set_aside(paths_))
+    all.push_back("the database of this host was damaged and is kept as " + path +
+                  ": whoever was in force by it is not any more. Look at the disk, then remove it");
+  return all;
 }
 
 void Daemon::show_status() {

@@ -8,20 +8,26 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <optional>
 
 #include "jitd/store/rows.hpp"
 #include "jitd/store/schema.hpp"
+#include "jitd/store/signed_files.hpp"
 #include "jitd/sys/fd.hpp"
 
 namespace jit {
 namespace {
 
-constexpr int kBusyMs = 2000;  // only `jitctl`-less tools (sqlite3, backups) ever hold the file besides us
+// Only tools like sqlite3 and backups ever hold the file besides us. A start can wait for them; ends that are to be
+// written down cannot, and are tried again.
+constexpr int kBusyAtStartMs = 2000, kBusyMs = 100;
 
 // What a call on the database throws, as our error: out of space and broken disks are the system's, not the caller's.
 Error as_error(const std::string& what, const SQLite::Exception& thrown) {
-  const bool busy = thrown.getErrorCode() == SQLITE_BUSY || thrown.getErrorCode() == SQLITE_LOCKED;
-  return {busy ? Errc::busy : Errc::system, what + ": " + thrown.what(), 0};
+  const int code = thrown.getErrorCode();
+  const bool busy = code == SQLITE_BUSY || code == SQLITE_LOCKED;
+  const bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+  return {busy ? Errc::busy : damaged ? Errc::invalid : Errc::system, what + ": " + thrown.what(), 0};
 }
 
 // A statement that is not reset holds its read transaction open.
@@ -38,7 +44,8 @@ class Resetting {
 
 class SqliteStore final : public Store {
  public:
-  explicit SqliteStore(std::unique_ptr<SQLite::Database> database) : database_(std::move(database)) {}
+  SqliteStore(std::unique_ptr<SQLite::Database> database, std::optional<SignedFiles> files)
+      : database_(std::move(database)), files_(std::move(files)) {}
 
   Result<std::unique_ptr<Transaction>> begin() override {
     return guarded<std::unique_ptr<Transaction>>("the database does not begin a transaction", [this] {
@@ -47,6 +54,10 @@ class SqliteStore final : public Store {
   }
 
   Result<void> put(const StoredDocument& document) override {
+    const bool refuses = document.kind == Kind::lock || document.kind == Kind::revocation;
+    if (refuses && files_) {
+      if (Result<void> kept = files_->keep(document.digest, document.text); !kept) return kept;
+    }
     // Not INSERT OR REPLACE: that would delete the row first, and with it the links of reviews.
     return write("INSERT INTO documents (" + std::string(rows::kDocumentColumns) +
                      ") VALUES (?,?,?,?,?,?) ON CONFLICT (digest) DO UPDATE SET text = excluded.text, "
@@ -90,6 +101,7 @@ class SqliteStore final : public Store {
   }
 
   Result<void> put(const LockRecord& lock) override {
+    if (lock.lifted && files_) files_->drop(lock.digest);
     return write("INSERT OR REPLACE INTO locks (" + std::string(rows::kLockColumns) + ") VALUES (?,?,?,?,?,?,?,?,?)",
                  lock);
   }
@@ -145,6 +157,7 @@ class SqliteStore final : public Store {
   }
 
   Result<void> forget(std::int64_t now, Seconds retention) override;
+  Result<std::vector<std::string>> unread_files() override;
 
  private:
   class Open final : public Transaction {
@@ -235,7 +248,10 @@ class SqliteStore final : public Store {
     return std::optional<Record>(std::move(found->front()));
   }
 
+  void drop_forgotten_files();
+
   std::unique_ptr<SQLite::Database> database_;
+  std::optional<SignedFiles> files_;  // none for a database in memory
   std::map<std::string, std::unique_ptr<SQLite::Statement>> statements_;
 };
 
@@ -267,7 +283,30 @@ Result<void> SqliteStore::forget(std::int64_t now, Seconds retention) {
     });
     if (!done) return done;
   }
-  return (*transaction)->commit();
+  if (Result<void> done = (*transaction)->commit(); !done) return done;
+  drop_forgotten_files();
+  return {};
+}
+
+void SqliteStore::drop_forgotten_files() {
+  if (!files_) return;
+  const auto files = files_->all();
+  if (!files) return;  // another time
+  for (const SignedFiles::File& file : *files)
+    if (const auto known = document(file.digest); known && !*known) files_->drop(file.digest);
+}
+
+Result<std::vector<std::string>> SqliteStore::unread_files() {
+  std::vector<std::string> texts;
+  if (!files_) return texts;
+  auto files = files_->all();
+  if (!files) return tl::unexpected<Error>(files.error());
+  for (SignedFiles::File& file : *files) {
+    const auto known = document(file.digest);
+    if (!known) return tl::unexpected<Error>(known.error());
+    if (!*known) texts.push_back(std::move(file.text));
+  }
+  return texts;
 }
 
 // The file with its mode before SQLite writes a byte; the -wal and -shm files take their mode from it.
@@ -276,7 +315,7 @@ Result<void> make_private(const std::string& path) {
   if (!file) return fail_errno(errno, path);
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return fail_errno(errno, path);
-  if (!S_ISREG(status.st_mode)) return fail(Errc::invalid, path + " is not a regular file");
+  if (!S_ISREG(status.st_mode)) return fail(Errc::refused, path + " is not a regular file");
   if (::fchmod(file.get(), 0600) != 0) return fail_errno(errno, path);
   return {};
 }
@@ -288,18 +327,21 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
     if (Result<void> made = make_private(path); !made) return tl::unexpected<Error>(made.error());
   }
   try {
-    auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyMs);
+    auto database =
+        std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyAtStartMs);
     const std::string health = database->execAndGet("PRAGMA quick_check(1)").getString();
     if (health != "ok") {
-      return fail(Errc::invalid,
-                  path + " is damaged (" + health + "): put it aside and start again; nothing is granted without it");
+      return fail(Errc::invalid, path + " is damaged (" + health + ")");
     }
     database->exec("PRAGMA journal_mode = WAL");
     database->exec("PRAGMA synchronous = FULL");
     database->exec("PRAGMA foreign_keys = ON");
     database->exec("PRAGMA trusted_schema = OFF");
     if (Result<void> schema = prepare_schema(*database); !schema) return within(path, schema.error());
-    return std::make_unique<SqliteStore>(std::move(database));
+    database->setBusyTimeout(kBusyMs);
+    std::optional<SignedFiles> files;
+    if (path != ":memory:") files.emplace(path.substr(0, path.rfind('/') + 1) + "signed");
+    return std::make_unique<SqliteStore>(std::move(database), std::move(files));
   } catch (const SQLite::Exception& thrown) {
     return tl::unexpected<Error>(as_error(path, thrown));
   }

@@ -90,7 +90,8 @@ struct RevocationRecord {
 
 class Store {
  public:
-  // Opens or makes the database; a newer schema than this release knows is refused; PRAGMA quick_check first.
+  // Opens or makes the database; a newer schema than this release knows is refused; PRAGMA quick_check first. Errors:
+  // Errc::invalid: it is damaged or no database; Errc::busy: another process holds it.
   [[nodiscard]] static Result<std::unique_ptr<Store>> open(const std::string& path);
   virtual ~Store() = default;
 
@@ -132,6 +133,10 @@ class Store {
   // holds), their revocations and lifted locks, and ended grants and audit entries older than the retention (a grant
   // stays as long as its document: that is what refuses a replay).
   [[nodiscard]] virtual Result<void> forget(std::int64_t now, Seconds retention) = 0;
+
+  // Locks and revocations are kept as files too (SignedFiles). Those that this database has never seen, oldest first:
+  // the one before it was lost.
+  [[nodiscard]] virtual Result<std::vector<std::string>> unread_files() = 0;
 };
 
 }  // namespace jit

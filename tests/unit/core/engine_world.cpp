@@ -102,6 +102,7 @@ class WrappedStore final : public Store {
     return store_->set_value(name, value);
   }
   Result<void> forget(std::int64_t now, Seconds retention) override { return store_->forget(now, retention); }
+  Result<std::vector<std::string>> unread_files() override { return world_.unread; }
 
  private:
   class Wrapped final : public Transaction {

@@ -201,7 +201,8 @@ class World {
   FakeEffector host{plug};
   FakeQuestions questions;
   FakeFacts facts{host};
-  bool full_disk = false;  // commits fail
+  bool full_disk = false;           // commits fail
+  std::vector<std::string> unread;  // locks and revocations that the database does not know
   std::string policy_text;
   std::vector<TrustLine> lines;
   HostConfig config;
