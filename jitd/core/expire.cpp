@@ -29,7 +29,8 @@ namespace jit {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds kPatience{1000};
+// The dead-man comes 200 ms after an end: with this and the work itself everything is gone within a second of it.
+constexpr milliseconds kPatience{500};
 constexpr int kDeathMs = 1000;
 
 struct RunningDaemon {
@@ -48,7 +49,7 @@ Result<RunningDaemon> find_daemon(const ExpirePorts& ports) {
   return RunningDaemon{*pid, std::move(pidfd)};
 }
 
-// A jitd that holds the lock for a second hangs: whatever it was doing, it is not ending grants.
+// A jitd that holds the lock for so long hangs: whatever it was doing, it is not ending grants.
 void kill_daemon(const ExpirePorts& ports, Expired& expired) {
   const auto daemon = find_daemon(ports);
   if (!daemon) {
@@ -57,7 +58,7 @@ void kill_daemon(const ExpirePorts& ports, Expired& expired) {
   }
   if (signal_pidfd(daemon->pidfd, SIGKILL) != 0) return;
   expired.notes.push_back("killed jitd (process " + std::to_string(daemon->pid) +
-                          "), which held the effects lock for a second");
+                          "), which held the effects lock for " + std::to_string(kPatience.count()) + " ms");
   (void)has_ended(daemon->pidfd, kDeathMs);
 }
 

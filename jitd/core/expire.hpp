@@ -21,7 +21,7 @@ struct ExpirePorts {
   Spawn& spawn;
   Clock& clock;
   Bus& bus;
-  // The daemon to kill when it holds the effects lock for a second: its pid, as its unit tells it. Errc::not_found:
+  // The daemon to kill when it holds the effects lock for too long: its pid, as its unit tells it. Errc::not_found:
   // none.
   std::function<Result<pid_t>()> daemon;
   Processes processes = Processes();
