@@ -13,8 +13,9 @@ faulty() {
   lab push "$host" "$here/fault" /usr/local/sbin/fault
   root fault make
   for unit in jitd.service jit-expire@.service jit-expire.service; do
+    local starving=; [[ $unit != jitd.service ]] || starving=' JIT_FAULT_STARVES=1'
     root install -d "/etc/systemd/system/$unit.d"
-    put "/etc/systemd/system/$unit.d/50-fault.conf" <<<$'[Service]\nEnvironment=LD_PRELOAD=/usr/lib/jit-fault.so'
+    put "/etc/systemd/system/$unit.d/50-fault.conf" <<<$'[Service]\nEnvironment=LD_PRELOAD=/usr/lib/jit-fault.so'"${starving:-}"
   done
   root systemctl daemon-reload
   restart_jitd
@@ -41,3 +42,18 @@ then = "approve"
 END
 }
 many_requests() { put /etc/jit/jitd.toml <<<$'[quotas]\nrequests_per_minute = 10000\npending_per_user = 1000'; }
+
+# small FOLDER: puts it on a file system of its own with a little room; large FOLDER: back on the disk, and nothing is left.
+small() {
+  root sh -c "mkdir -p /mnt/small && mount -t tmpfs -o mode=755,size=\$(( \$(du -sk $1 | cut -f1) * 2 + 2048 ))k,nr_inodes=\$(( \$(find $1 | wc -l) + 400 )) t /mnt/small &&
+    cp -a $1/. /mnt/small/ 2>/dev/null; mount --bind /mnt/small $1 && umount /mnt/small && mountpoint -q $1" || return 1
+  [[ $1 != /run/jit ]] || root fault make
+  restart_jitd
+  within_time 10 active_policy
+}
+large() { root sh -c "umount -l $1"; restart_jitd; within_time 10 active_policy; quietly root jitctl release --all; within_time 5 nothing_left; }
+# Until it takes no more; never on the disk itself, which is this machine's.
+no_bytes() { root sh -c "mountpoint -q $1 && { dd if=/dev/zero of=$1/.full bs=4k count=50000; dd if=/dev/zero of=$1/.full2 bs=1 count=4096; } 2>/dev/null; true"; }
+no_inodes() { root sh -c "mountpoint -q $1 && mkdir -p $1/.many && i=0; while [ \$i -lt 20000 ] && : >$1/.many/\$i; do i=\$((i + 1)); done; true" >/dev/null 2>&1; }
+read_only() { root sh -c "mountpoint -q $1 && mount -o remount,bind,ro $1 && mount -o remount,ro $1"; }
+room() { root sh -c "mount -o remount,rw $1; mount -o remount,bind,rw $1; rm -rf $1/.full $1/.full2 $1/.many"; }
