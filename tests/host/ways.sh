@@ -21,7 +21,7 @@ pid_of() { root pgrep -ofx "$1" 2>/dev/null | head -1; }
 
 # begin SECONDS KIND: a grant of alice's for so long, a login under it, and a command of that kind; $due is its end in ms.
 begin() {
-  local seconds=$1 kind=$2
+  local seconds=$(($1 * ${stretch:-1})) kind=$2
   login=0 command=0
   grant alice all "${seconds}s"
   due=$(at alice "jitctl --json show $id" | sed -n 's/.*"not_after": *\([0-9]*\).*/\1/p' | head -1)000
@@ -39,8 +39,8 @@ begin() {
 }
 now_ms() { date +%s%3N; }
 
-# measure: waits for the end at $due and prints what outlived it by how much.
-measure() { root outlive alice ops "$due" "${login:-0}" "${command:-0}"; }
+# measure: waits for the end at $due and prints what outlived it by how much; "late" when the stage was not set by then.
+measure() { [[ $(now_ms) -lt $((due + ${grace:-0})) ]] || { echo late; return; }; root outlive alice ops "$due" "${login:-0}" "${command:-0}"; }
 
 mend() {   # whatever was broken works again, and nothing is left
   root sh -c 'test -e /run/jit/.fault || { fault make; systemctl restart --no-block jitd.service; }; fault off'
@@ -104,7 +104,7 @@ stepped() {
   begin 60 plain
   due=$(now_ms)
   (sleep 0.7; root sh -c "fault clock $1 $2; date +%s%3N" >"$results/step.$way") &
-  for word in $(measure); do counted+=("$word"); done
+  for word in $(grace=1000 measure); do counted+=("$word"); done
   wait $!
   at=$(($(cat "$results/step.$way") - due))
   for word in "${counted[@]}"; do if [[ $word == still ]]; then printf 'still '; else printf '%d ' $((word > at ? word - at : 0)); fi; done
@@ -136,7 +136,7 @@ way_removed() {
   (root dpkg --force-depends -r jitd >/dev/null 2>&1) &
   wait $!
   due=$(now_ms)   # what is there when the package is gone has outlived it
-  measure
+  grace=1000 measure
   install_version 99.0
   root sh -c '/usr/libexec/jit/gate-lines enforce sshd && /usr/libexec/jit/gate-lines enforce sudo' >/dev/null
 }
