@@ -64,10 +64,10 @@ done
 # --- held by somebody else ----------------------------------------------------------------------------------------------
 
 hold() {   # FILE FROM LENGTH: a classic lock, as SQLite's own are
-  lab run "$host" perl -e 'use Fcntl; open(F, "+<", $ARGV[0]) or die; fcntl(F, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, $ARGV[1], $ARGV[2], 0)) or die "held"; sleep 1000' "$@" </dev/null >/dev/null 2>&1 &
-  within_time 5 root pgrep -x perl >/dev/null
+  lab run "$host" perl -e 'use Fcntl; open(F, "+<", $ARGV[0]) or die; fcntl(F, F_SETLKW, pack("s s x4 q q i x4", F_WRLCK, 0, $ARGV[1], $ARGV[2], 0)) or die; open(M, ">", "/run/held"); sleep 1000' "$@" </dev/null >/dev/null 2>&1 &
+  within_time 5 root test -e /run/held
 }
-let_go() { root pkill -x perl; wait; }
+let_go() { root sh -c "rm -f /run/held; pkill -x perl"; wait; }
 grant alice operator 12s
 hold "$db-shm" 120 1   # SQLite's lock for writers
 ok "held by a writer: the grant works" at_sudo alice

@@ -44,7 +44,7 @@ measure() { [[ $(now_ms) -lt $((due + ${grace:-0})) ]] || { echo late; return; }
 
 mend() {   # whatever was broken works again, and nothing is left
   root sh -c 'test -e /run/jit/.fault || { fault make; systemctl restart --no-block jitd.service; }; fault off'
-  root sh -c 'pkill -KILL -fx "sleep 900[0-9]"; pkill -KILL -x busy; pkill -KILL -x perl; true'
+  root sh -c 'pkill -KILL -fx "sleep 900[0-9]"; pkill -KILL -x busy; pkill -KILL -x perl; rm -f /run/held'
   root systemctl unmask --runtime jitd.service >/dev/null 2>&1
   root sh -c 'pkill -CONT -x jitd; systemctl reset-failed "jit*"; systemctl start jitd.service' >/dev/null 2>&1
   within_time 30 active_policy || { echo "# jitd is not back after: $way"; return 1; }
@@ -81,7 +81,7 @@ roomy() { room "$1"; mend; large "$1"; }
 
 # --- locks and disks ----------------------------------------------------------------------------------------------------
 
-hold() { lab run "$host" perl -e 'use Fcntl; open(F, "+>>", $ARGV[0]) or die; fcntl(F, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, $ARGV[1], $ARGV[2], 0)) or die; if ($ARGV[3]) { $< = getpwnam("bob"); kill "STOP", $$ } sleep 1000' "$@" </dev/null >/dev/null 2>&1 & within_time 5 root pgrep -x perl; }
+hold() { lab run "$host" perl -e 'use Fcntl; open(F, "+>>", $ARGV[0]) or die; fcntl(F, F_SETLKW, pack("s s x4 q q i x4", F_WRLCK, 0, $ARGV[1], $ARGV[2], 0)) or die; open(M, ">", "/run/held"); close(M); if ($ARGV[3]) { $< = getpwnam("bob"); kill "STOP", $$ } sleep 1000' "$@" </dev/null >/dev/null 2>&1 & within_time 5 root test -e /run/held; }
 way_pwd_lock() { begin 6 plain; hold /etc/.pwd.lock 0 0 stopped; measure; }
 way_pwd_lock_dead() { begin 6 plain; hold /etc/.pwd.lock 0 0 stopped; dead; measure; }
 way_database_locked() { begin 6 plain; hold /var/lib/jit/jit.db-shm 120 1 ''; measure; }
