@@ -66,10 +66,10 @@ Command* Commands::add_family(const std::string& name, const std::string& descri
 }
 
 void add_all(Commands& commands) {
-  for (const auto add : {add_roles,   add_request, add_status, add_show,   add_list,    add_release, add_pending,
-                         add_approve, add_deny,    add_grant,  add_sign,   add_payload, add_revoke,  add_lock,
-                         add_unlock,  add_import,  add_export, add_verify, add_policy,  add_gate,    add_audit,
-                         add_replay,  add_trust,   add_doctor, add_setup}) {
+  for (const auto add :
+       {add_roles,   add_request, add_extend, add_run,  add_status,  add_show,   add_list,  add_release, add_pending,
+        add_approve, add_deny,    add_grant,  add_sign, add_payload, add_revoke, add_lock,  add_unlock,  add_import,
+        add_export,  add_verify,  add_policy, add_gate, add_audit,   add_replay, add_trust, add_doctor,  add_setup}) {
     add(commands);
   }
 }
@@ -88,8 +88,16 @@ Exit run(Context& context, const std::vector<std::string>& arguments) {
     complain(context, fmt::format("{}: no such command; see jitctl --help", *first));
     return Exit::usage;
   }
+  auto ours = arguments;
+  context.behind_dashes.clear();
+  if (first != arguments.end() && *first == "run") {
+    // Somebody else's command: CLI11 would read some words of it in ways of its own ("[a,b]" as two).
+    const auto dashes = std::find(ours.begin(), ours.end(), "--");
+    if (dashes != ours.end()) context.behind_dashes.assign(dashes + 1, ours.end());
+    ours.erase(dashes, ours.end());
+  }
   try {
-    auto reversed = arguments;  // CLI11 takes them from the back
+    auto reversed = ours;  // CLI11 takes them from the back
     std::reverse(reversed.begin(), reversed.end());
     app.parse(reversed);
   } catch (const CLI::Success& asked_for) {  // --help, --version

@@ -53,6 +53,8 @@ struct CommandShape {
 // One file a subcommand, each adds its own.
 void add_roles(Commands& commands);
 void add_request(Commands& commands);
+void add_extend(Commands& commands);
+void add_run(Commands& commands);
 void add_status(Commands& commands);
 void add_show(Commands& commands);
 void add_list(Commands& commands);

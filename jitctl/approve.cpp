@@ -15,6 +15,9 @@ void add_approve(Commands& commands) {
   command->add_option("--for", options->duration, "Approve for less than was asked")
       ->check(duration_problem)
       ->type_name("D");
+  command->add_option("--start", options->start, "Approve for later than was asked: not before this")
+      ->check(time_problem)
+      ->type_name("TIME");
 }
 
 }  // namespace jit::ctl

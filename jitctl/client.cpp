@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -17,10 +18,11 @@ namespace {
 constexpr std::size_t kMaxItems = 200000;  // more is not a reply of ours
 
 volatile std::sig_atomic_t interrupted = 0;
-struct sigaction before_interrupt;
+constexpr std::array<int, 3> kSignals = {SIGINT, SIGTERM, SIGHUP};
+std::array<struct sigaction, kSignals.size()> before_interrupt;
 
-extern "C" void on_interrupt(int) noexcept {
-  interrupted = 1;
+extern "C" void on_interrupt(int number) noexcept {
+  interrupted = number;
 }
 
 tl::unexpected<Error> unreachable(std::string_view what) {
@@ -30,20 +32,20 @@ tl::unexpected<Error> unreachable(std::string_view what) {
 
 }  // namespace
 
-Interrupt::Interrupt() noexcept {
+Interrupt::Interrupt(Signals signals) noexcept : count_(signals == Signals::all ? kSignals.size() : 1) {
   interrupted = 0;
   struct sigaction action {};
   action.sa_handler = on_interrupt;  // no SA_RESTART: poll is to come back
   sigemptyset(&action.sa_mask);
-  ::sigaction(SIGINT, &action, &before_interrupt);
+  for (std::size_t i = 0; i < count_; ++i) ::sigaction(kSignals[i], &action, &before_interrupt[i]);
 }
 
 Interrupt::~Interrupt() {
-  ::sigaction(SIGINT, &before_interrupt, nullptr);
+  for (std::size_t i = 0; i < count_; ++i) ::sigaction(kSignals[i], &before_interrupt[i], nullptr);
 }
 
-bool Interrupt::pressed() noexcept {
-  return interrupted != 0;
+int Interrupt::signal() noexcept {
+  return interrupted;
 }
 
 Result<void> SocketDaemon::connect() {

@@ -32,14 +32,19 @@ class Daemon {
                                            std::chrono::milliseconds deadline = kCallDeadline) = 0;
 };
 
-// Set by SIGINT while a call waits; see request.cpp.
+// Set by SIGINT while a call waits; see filing.cpp. With Signals::all by SIGTERM and SIGHUP too.
 class Interrupt {
  public:
-  Interrupt() noexcept;  // from here on SIGINT only sets the flag
+  enum class Signals : std::uint8_t { interrupt, all };
+  explicit Interrupt(Signals signals = Signals::interrupt) noexcept;  // from here on they only set the flag
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
-  [[nodiscard]] static bool pressed() noexcept;
+  [[nodiscard]] static bool pressed() noexcept { return signal() != 0; }
+  [[nodiscard]] static int signal() noexcept;  // which; 0: none
+
+ private:
+  std::size_t count_;
 };
 
 class SocketDaemon final : public Daemon {

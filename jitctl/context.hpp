@@ -9,8 +9,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "jitctl/client.hpp"
+#include "jitctl/foreground.hpp"
 #include "jitd/sys/spawn.hpp"
 #include "policy/document/effects.hpp"
 #include "policy/result.hpp"
@@ -49,6 +51,9 @@ struct Context {
   Places places = {};
   // Becomes another program, argv[0] by its absolute path, with a clean environment. Comes back only with why not.
   std::function<Error(const std::vector<std::string>& argv)> become = {};
+  std::vector<std::string> behind_dashes = {};  // of `run`: what stands behind "--", untouched
+  // Runs a command in our place; tests say otherwise.
+  std::function<Result<int>(const std::vector<std::string>&)> foreground = run_in_foreground;
 
   // True when a question can be put to a person and the answer is theirs.
   [[nodiscard]] bool can_ask() const { return in_terminal && !json; }

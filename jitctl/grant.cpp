@@ -10,7 +10,8 @@ namespace jit::ctl {
 namespace {
 
 struct Options {
-  std::string user, role, duration, until, reason, ticket;
+  std::string user, role, duration, until, start, reason, ticket;
+  bool once = false;
   Where where;
   SignOptions sign;
 };
@@ -31,6 +32,12 @@ Outcome grant(Context& context, const Options& options) {
   document.ticket = options.ticket;
   document.created = context.now();
   document.nonce = make_nonce();
+  document.once = options.once;
+  if (!options.start.empty()) {
+    const auto start = parse_until(context, options.start);
+    if (!start) return tl::unexpected(start.error());
+    document.not_before = *start;
+  }
   if (!options.until.empty()) {
     const auto until = parse_until(context, options.until);
     if (!until) return tl::unexpected(until.error());
@@ -39,7 +46,7 @@ Outcome grant(Context& context, const Options& options) {
     const auto duration = parse_duration(options.duration);
     if (!duration) return tl::unexpected(duration.error());
     document.duration = *duration;
-    document.activate_by = document.created + kActivateWithin;
+    document.activate_by = document.not_before.value_or(document.created) + kActivateWithin;
   }
   const auto text = signed_document(context, document, options.sign.key);
   if (!text) return tl::unexpected(text.error());
@@ -65,6 +72,10 @@ void add_grant(Commands& commands) {
   command->add_option("--until", options->until, "Until when, as 2026-11-22T18:00:00Z")
       ->check(time_problem)
       ->type_name("TIME");
+  command->add_option("--start", options->start, "Not before, as 2026-11-22T18:00:00Z")
+      ->check(time_problem)
+      ->type_name("TIME");
+  command->add_flag("--once", options->once, "For one session: one login or one command");
   add_reason(*command, options->reason);
   command->add_option("-t,--ticket", options->ticket, "Ticket")->check(ticket_problem)->type_name("TICKET");
   add_sign_options(*command, options->sign);

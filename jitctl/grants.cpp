@@ -59,7 +59,10 @@ void print_grant(std::ostream& out, const Row& grant, std::size_t columns) {
   if (const auto duration = grant.number(Tag::duration)) {
     line("for", in_words(Seconds(static_cast<Seconds::rep>(*duration))));
   }
+  optional_text("extends", Tag::extends);
+  if (grant.has(Tag::once)) line("once", "for one session");
   optional_time("filed", Tag::created);
+  optional_time("starts", Tag::start);
   optional_time("expires", Tag::expires);
   if (grant.text(Tag::state) != "refused") optional_time("began", Tag::not_before);
   optional_time("until", Tag::not_after);

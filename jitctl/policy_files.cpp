@@ -155,6 +155,7 @@ std::string rule_in_words(const Rule& rule) {
     }
   }
   if (rule.limit_duration) words += ", for at most " + format_duration(*rule.limit_duration);
+  if (rule.limit_total) words += ", " + format_duration(*rule.limit_total) + " in 24 hours in all";
   if (!rule.message.empty()) words += " (" + rule.message + ")";
   return words;
 }

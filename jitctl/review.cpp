@@ -30,6 +30,11 @@ void print_request(std::ostream& out, const Request& request, WallTime now, std:
   line("who", fmt::format("{} (uid {}) on {}", request.user, request.uid, request.host));
   for (const auto& person : request.requesters) line("behind it", to_text(person));
   line("role", fmt::format("{} for {}", request.role, format_duration(request.duration)));
+  if (request.start) line("starts", when(*request.start, now));
+  if (request.extends) {
+    line("extends",
+         fmt::format("{}: takes over that grant before it ends, with what runs under it", id_of(*request.extends)));
+  }
   line("why", request.reason);
   if (!request.ticket.empty()) line("ticket", request.ticket);
   line("filed", when(request.created, now) + (request.origin == "local" ? "" : ", origin " + request.origin));
@@ -49,6 +54,7 @@ void print_direct(std::ostream& out, const GrantDocument& grant, WallTime now, s
   if (grant.not_before) line("from", when(*grant.not_before, now));
   if (grant.not_after) line("until", when(*grant.not_after, now));
   if (grant.activate_by) line("begins by", when(*grant.activate_by, now));
+  if (grant.once) line("once", "for one session");
 }
 
 // This host's own key, as jitd tells it; nothing where there is no jitd.
@@ -96,7 +102,8 @@ Result<std::string> answer(Context& context, const Wish& wish, const ReviewOptio
   }
   if (!options.approve)
     return fail(Errc::invalid, "a direct grant is not denied; end it with: jitctl revoke ID -m WHY");
-  if (!options.duration.empty()) return fail(Errc::invalid, "a direct grant is signed as it stands, without --for");
+  if (!options.duration.empty() || !options.start.empty())
+    return fail(Errc::invalid, "a direct grant is signed as it stands, without --for and --start");
   if (auto allowed = sign_as_yourself(context); !allowed) return tl::unexpected(allowed.error());
   const auto name_space = kind_namespace(Kind::grant);
   const auto key = choose_key(context, options.sign.key, name_space);
@@ -269,6 +276,15 @@ Result<Review> make_review(const Wish& wish, const ReviewOptions& options, WallT
                                              options.duration, format_duration(request.duration)));
     }
     if (*duration < request.duration) review.duration = *duration;
+  }
+  if (!options.start.empty()) {
+    const auto start = parse_time(options.start);
+    if (!start) return tl::unexpected(start.error());
+    if (request.extends) return fail(Errc::invalid, "an extension has no start: there would be a gap");
+    if (*start < request.start.value_or(now))
+      return fail(Errc::invalid,
+                  fmt::format("--start {} is earlier than was asked for; a review only narrows", options.start));
+    review.start = *start;
   }
   review.comment = options.comment;
   review.created = now;

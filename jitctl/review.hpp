@@ -40,6 +40,7 @@ struct ReviewOptions {
   bool approve = true;
   std::string what;      // id, file, directory or "-"
   std::string duration;  // --for, only ever shorter
+  std::string start;     // --start, only ever later
   std::string comment;
   std::string hosts;  // --hosts
   bool yes = false;

@@ -26,8 +26,8 @@ std::string reasons_of(const Decision& decision, const std::vector<std::string>&
 
 Entitlement EngineImpl::entitlement_of(const Life& life) const {
   const GrantRecord& record = life.record;
-  Entitlement entitlement{record.id,        record.digest,           record.user,     record.uid, {},
-                          record.not_after, record.boot_deadline_ms, record.activated};
+  Entitlement entitlement{entitlement_id(record), record.digest,           record.user,      record.uid, {},
+                          record.not_after,       record.boot_deadline_ms, record.activated, record.once};
   // The text was made by to_text; should the database ever give back another, nothing is given.
   if (Result<Effects> effects = parse_effects(record.effects)) entitlement.effects = std::move(*effects);
   return entitlement;
@@ -44,8 +44,8 @@ void EngineImpl::keep_pending(const LifePtr& life, std::string why, std::uint64_
     life->record.why = std::move(why);
     touch(life);
     if (!life->resuming) save_or_queue();  // of those there may be many: the next tick saves
-    changed();
   }
+  changed();  // it may wait for a time, also where it says what it said before
   settle(*life);
   decided(*life);
 }
@@ -62,6 +62,7 @@ void EngineImpl::try_activate(const LifePtr& life) {
   const std::uint64_t attempt = ++life->attempt;
   life->step = Life::Step::asking;
   life->retry_boot_ms = 0;
+  life->starts = 0;
   ports_.questions.account(record.user, later<Account>([this, life, attempt](const Result<Account>& account) {
                              if (life->attempt == attempt) with_account(life, account);
                            }));
@@ -91,14 +92,21 @@ void EngineImpl::with_account(const LifePtr& life, const Result<Account>& accoun
                (life->resumed ? "no longer granted: " : "denied: ") + reasons_of(judged.decision, judged.refused));
   }
   if (!life->resumed && guard_.behind()) return keep_pending(life, guard_.problem(), kUnavailableRetryMs);
-  if (life->direct && life->direct->not_before && time_range().earliest < *life->direct->not_before) {
-    std::string said = "approved; starts at " + format_utc(*life->direct->not_before);
-    if (wall_time() >= *life->direct->not_before) {
+  const WallTime start{Seconds(judged.start)};
+  if (!life->resumed && judged.start != 0 && time_range().earliest < start) {
+    life->starts = judged.start;
+    std::string said = "approved; starts at " + format_utc(start);
+    if (wall_time() >= start) {
       said +=
           ", when the clock of this host is believed: it jumped ahead, or the host was off; an hour after that, or "
           "when root says so with 'jitctl doctor --accept-clock'";
     }
     return keep_pending(life, said);
+  }
+  if (!life->resumed && !record.extends.empty()) {
+    if (waits_for_extended(life))
+      return keep_pending(life, "waits for the grant that it extends", kUnavailableRetryMs);
+    if (why = cannot_extend(*life, judged); !why.empty()) return end(life, "policy", why);
   }
   with_decision(life, *account, judged);
 }
@@ -235,7 +243,7 @@ void EngineImpl::prove(const LifePtr& life) {
   life->step = Life::Step::proving;
   const Entitlement entitlement = entitlement_of(*life);
   if (entitlement.effects.sudo.empty()) return activated(life);
-  ports_.questions.readback(life->record.user, entitlement.effects, life->record.id,
+  ports_.questions.readback(life->record.user, entitlement.effects, entitlement.grant,
                             later<bool>([this, life, attempt = life->attempt](const Result<bool>& right) {
                               if (life->attempt != attempt) return;
                               if (!right) {
@@ -281,6 +289,8 @@ void EngineImpl::come_into_force() {
     said += record.consents.empty() ? " by " + record.rule : ", approved by " + names_of(record.consents);
     said += ": " + record.reason;
     journal(5, said, life.get(), "activate", {{"JIT_NOT_AFTER", until}});
+    if (!record.session.empty()) sessions_boot_ms_ = std::max<std::uint64_t>(now().boot_ms, 1);
+    if (const LifePtr before = extended_by(record)) followed(before, *life);
     settle(*life);
   }
   save_or_queue();

@@ -118,6 +118,8 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
     record.duration = record.asked;
     record.created = seconds_of(grant.created);
     record.expires = seconds_of(last_of(grant));
+    if (grant.not_before) record.start = seconds_of(*grant.not_before);
+    record.once = grant.once;
     life->direct = grant;
     Result<Effects> effects = make_effects(host_->policy, *role, ports_.facts);
     if (!effects) return refuse(effects.error().message);

@@ -17,7 +17,7 @@ namespace jit {
 
 // One active (or activating) grant as effects see it.
 struct Entitlement {
-  std::string grant;  // id
+  std::string grant;  // entitlement_id()
   Digest digest;
   std::string user;
   std::uint32_t uid = 0;
@@ -25,6 +25,7 @@ struct Entitlement {
   std::int64_t not_after = 0;          // wall seconds
   std::uint64_t boot_deadline_ms = 0;  // in this boot
   std::int64_t activated = 0;          // wall seconds
+  bool once = false;                   // for one session: without jitd nobody knows whether that has begun
 };
 
 struct EndOrder {
@@ -32,7 +33,8 @@ struct EndOrder {
   std::string user;
   std::uint32_t uid = 0;
   Effects effects;
-  std::string reason;   // one word for `ends`: expired, released, revoked, locked, policy, user, clock, root, removed
+  std::string
+      reason;  // one word for `ends`: expired, released, revoked, locked, policy, user, clock, root, removed, once
   bool leave = false;   // on_end = "leave": what runs goes on
   bool polite = false;  // its user gives it back: logins and holders of its groups end a moment later, so that the
                         // one who says so hears the answer
@@ -82,6 +84,11 @@ class Effector {
   // What those that are over left in files, as found since the last call: by grant, lines for people
   // (effects/residue.hpp).
   [[nodiscard]] virtual std::map<std::string, std::string> residue() = 0;
+  // A process of this boot, as "PID STARTED_MS": no other ever has that name. Errc::not_found: it is gone.
+  [[nodiscard]] virtual Result<std::string> name_of(std::int32_t pid) = 0;
+  [[nodiscard]] virtual bool runs(const std::string& process) = 0;
+  // Whether `pid` is in the login session of that process.
+  [[nodiscard]] virtual bool same_login(std::int32_t pid, const std::string& process) = 0;
   // SIGTERM to what runs under these grants, since they end soon.
   virtual void warn(const std::vector<std::string>& grants) = 0;
   // A line on the terminals of this user.

@@ -66,7 +66,7 @@ void EngineImpl::warn_of_ends(Instant at) {
     life->warned_ms = *due;
     const bool leave = left_alone(record);
     if (*due == term_ms(record)) {
-      if (!leave) soon.push_back(record.id);
+      if (!leave) soon.push_back(entitlement_id(record));
       continue;
     }
     const std::string then =
@@ -84,8 +84,11 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
   const auto words = wire::is_sudo(what.service) ? command_of_sudo(what.argv) : std::nullopt;
   // A grant that merely opened the gate counts where no rule of ours gives this: else what one grant gives would live
   // as long as another that opens the same gate.
-  LifePtr by_rule, by_gate;
-  Fits best_fit = Fits::no;
+  struct Giving {
+    LifePtr life;
+    Fits fit = Fits::no;
+  };
+  std::vector<Giving> by_rule, by_gate;
   for (const auto& [digest, life] : lives_) {
     const GrantRecord& record = life->record;
     if (record.state != GrantState::active || record.uid != what.uid || left_ms(*life, at) <= 0) continue;
@@ -93,20 +96,36 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
     for (const SudoEffect& rule : entitlement_of(*life).effects.sudo) {
       if (rule.as == what.target) fit = std::max(fit.value_or(Fits::no), words ? fits(rule, *words) : Fits::no);
     }
-    if (!fit) {
-      if (!what.opened_by.empty() && record.id == what.opened_by) by_gate = life;
-      continue;
+    if (fit) {
+      by_rule.push_back({life, *fit});
+    } else if (!what.opened_by.empty() && entitlement_id(record) == what.opened_by) {
+      by_gate.push_back({life});
     }
-    // Of several that surely give it the one that ends last; of others the first, so that nothing outlives its own.
-    const bool longer = by_rule && left_ms(*by_rule, at) < left_ms(*life, at);
-    if (by_rule && (*fit < best_fit || (*fit == best_fit && longer != (*fit == Fits::exactly)))) continue;
-    by_rule = life;
-    best_fit = *fit;
   }
-  const LifePtr& best = by_rule ? by_rule : by_gate;
   // By a rule of somebody else's making, for a target that no grant of theirs gives.
-  if (!best) return answer<Elevated>(reply, Elevated{});
-  const std::string& id = best->record.id;
+  std::vector<Giving>& giving = by_rule.empty() ? by_gate : by_rule;
+  if (giving.empty()) return answer<Elevated>(reply, Elevated{});
+  // What fits best alone: a grant for one session that is used up is not stood in for by one that gives something
+  // else. Of several that surely give it the one that ends last; of others the first, so that nothing outlives its
+  // own. One for a single session only where no other is.
+  const Fits best_fit = std::max_element(giving.begin(), giving.end(), [](const Giving& a, const Giving& b) {
+                          return a.fit < b.fit;
+                        })->fit;
+  std::erase_if(giving, [&](const Giving& one) { return one.fit != best_fit; });
+  std::stable_sort(giving.begin(), giving.end(), [&](const Giving& a, const Giving& b) {
+    if (a.life->record.once != b.life->record.once) return b.life->record.once;
+    const std::int64_t first = left_ms(*a.life, at), second = left_ms(*b.life, at);
+    return best_fit == Fits::exactly ? first > second : first < second;
+  });
+  LifePtr best;
+  Result<void> free;
+  for (const Giving& one : giving) {
+    if (free = session_free(*one.life, what.pid); !free) continue;
+    best = one.life;
+    break;
+  }
+  if (!best) return answer<Elevated>(reply, tl::unexpected<Error>(free.error()));
+  const std::string id = entitlement_id(best->record);
   const Result<bool> put = ports_.effector.elevate(id, left_alone(best->record), what.pid);
   if (!put) {
     journal(
@@ -115,6 +134,8 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
         best.get(), "elevate");
     return answer<Elevated>(reply, tl::unexpected<Error>(put.error()));
   }
+  if (Result<void> bound = bind_session(best, what.pid); !bound)
+    return answer<Elevated>(reply, tl::unexpected<Error>(bound.error()));
   journal(6, best->record.user + " runs a command as " + shown(what.target, 256) + (*put ? ", recorded" : ""),
           best.get(), "elevate", {{"JIT_PID", std::to_string(what.pid)}, {"JIT_SERVICE", what.service}});
   answer<Elevated>(reply, Elevated{id, *put});
@@ -123,9 +144,11 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
 void EngineImpl::let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) {
   const Turn turn(*this);
   const auto life = std::find_if(lives_.begin(), lives_.end(), [&](const auto& entry) {
-    return entry.second->record.id == grant && entry.second->record.state == GrantState::active;
+    return entitlement_id(entry.second->record) == grant && entry.second->record.state == GrantState::active;
   });
   if (life == lives_.end()) return answer<std::string>(reply, fail(Errc::refused, "the grant has just ended"));
+  if (Result<void> bound = bind_session(life->second, pid); !bound)
+    return answer<std::string>(reply, tl::unexpected<Error>(bound.error()));
   if (!left_alone(life->second->record)) {
     // A login by a shut door is worse than one that somebody has to end by hand.
     if (Result<void> noted = ports_.effector.let_in(grant, pid); !noted)
@@ -138,7 +161,9 @@ void EngineImpl::let_in(const std::string& grant, std::int32_t pid, Reply<std::s
 }
 
 void EngineImpl::let_out(std::int32_t pid) {
+  const Turn turn(*this);
   ports_.effector.let_out(pid);
+  session_closed(pid);
 }
 
 }  // namespace jit

@@ -18,7 +18,16 @@ void EngineImpl::end(std::vector<Ending> endings) {
   std::erase_if(endings, [](const Ending& ending) { return ending.life->over(); });
   if (endings.empty()) return;
   const Instant at = now();
+  std::set<Digest> ending_now;
+  for (const Ending& ending : endings) ending_now.insert(ending.life->record.digest);
+  for (const auto& [digest, life] : lives_) {
+    const std::vector<Digest>& extends = life->record.extends;
+    if (life->over() || extends.empty() || !ending_now.contains(extends.front()) || ending_now.contains(digest))
+      continue;
+    endings.push_back({life, "policy", "the grant that it extends has ended; ask anew", {}});
+  }
   std::vector<EndOrder> orders;
+  std::vector<LifePtr> kept;  // an extension that came to nothing leaves what it was to extend
   for (const Ending& ending : endings) {
     Life& life = *ending.life;
     ++life.attempt;  // late answers find nobody
@@ -26,6 +35,12 @@ void EngineImpl::end(std::vector<Ending> endings) {
     life.retry_boot_ms = 0;
     resumed(life);
     if (!life.on_host) continue;
+    const LifePtr before = extended_by(life.record);
+    if (before && before->record.state == GrantState::active && !ending_now.contains(before->record.digest)) {
+      life.on_host = false;
+      kept.push_back(before);
+      continue;
+    }
     Entitlement held = entitlement_of(life);
     orders.push_back({held.grant, held.user, held.uid, std::move(held.effects), ending.word, left_alone(life.record),
                       ending.word == "released"});
@@ -42,6 +57,8 @@ void EngineImpl::end(std::vector<Ending> endings) {
   Taken taken;
   if (!orders.empty()) taken = ports_.effector.take(orders);
   report(taken);
+  for (const LifePtr& life : kept) keep_extended(life);
+  published = published || !kept.empty();
   asking_->gifts_changed();
   if (published) publish();
   for (const Ending& ending : endings) {
@@ -49,7 +66,7 @@ void EngineImpl::end(std::vector<Ending> endings) {
     const bool was_given = record.state == GrantState::ended;
     Fields fields = ending.more;
     fields.emplace("why", ending.why);
-    if (const auto ran = taken.ended.find(record.id); ran != taken.ended.end()) {
+    if (const auto ran = taken.ended.find(entitlement_id(record)); ran != taken.ended.end()) {
       fields.emplace("processes", std::to_string(ran->second));
       record.why +=
           "; " + std::to_string(ran->second) + (ran->second == 1 ? " process" : " processes") + " ended with it";
@@ -82,7 +99,11 @@ void EngineImpl::end_due(Instant at) {
         endings.push_back({life, "expired", "expired", {}});
       }
     } else if (at.wall_ms >= record.expires * 1000) {
-      endings.push_back({life, "expired", "nobody who may approve it did so in time", {}});
+      endings.push_back(
+          {life,
+           "expired",
+           life->starts != 0 ? "its start was not reached in time" : "nobody who may approve it did so in time",
+           {}});
     }
   }
   end(std::move(endings));
@@ -111,7 +132,7 @@ void EngineImpl::residue_found() {
   std::vector<LifePtr> ended = ended_lives();
   for (const auto& [digest, life] : lives_) ended.push_back(life);
   for (const LifePtr& life : ended) {
-    const auto report = reports.find(life->record.id);
+    const auto report = reports.find(entitlement_id(life->record));
     if (report == reports.end()) continue;
     const auto lines = split(report->second, '\n');
     const std::string first = shown(lines[0], kMaxResidueLine);
@@ -146,7 +167,7 @@ void EngineImpl::release(const Caller& caller, const std::string& id_prefix, boo
         if (!life->over() && (who.root || own(who, life->record))) chosen.push_back(life);
       }
     } else {
-      Result<LifePtr> found = find_visible(who, id_prefix, true);
+      Result<LifePtr> found = find_own(who, id_prefix, "release");
       if (!found) return answer<std::vector<Outcome>>(reply, tl::unexpected<Error>(found.error()));
       chosen.push_back(*found);
     }

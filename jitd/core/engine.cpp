@@ -112,12 +112,20 @@ std::vector<EngineImpl::LifePtr> EngineImpl::lives_where(bool (*wanted)(const Li
 }
 
 std::vector<Entitlement> EngineImpl::entitlements(Which which) const {
-  std::vector<Entitlement> wanted;
+  std::vector<const Life*> here;
+  std::set<Digest> followed;  // one entitlement stands for both
   for (const auto& [digest, life] : lives_) {
     const bool given = life->step == Life::Step::giving || life->step == Life::Step::proving;
-    const bool here = life->record.state == GrantState::active ||
-                      (which == Which::given && life->record.state == GrantState::activating && given);
-    if (here) wanted.push_back(entitlement_of(*life));
+    if (life->record.state != GrantState::active &&
+        !(which == Which::given && life->record.state == GrantState::activating && given)) {
+      continue;
+    }
+    here.push_back(life.get());
+    if (!life->record.extends.empty()) followed.insert(life->record.extends.front());
+  }
+  std::vector<Entitlement> wanted;
+  for (const Life* life : here) {
+    if (!followed.contains(life->record.digest)) wanted.push_back(entitlement_of(*life));
   }
   return wanted;
 }
@@ -140,11 +148,9 @@ void EngineImpl::tick() {
   }
   decide_more();
   const WallTime sure = time_range().earliest;
-  for (const LifePtr& life : lives_where([](const Life& one) {
-         return one.record.state == GrantState::pending && one.direct && one.direct->not_before;
-       })) {
-    if (life->start_came || sure < *life->direct->not_before) continue;
-    life->start_came = true;  // once; what it waits for now comes with a signature or a change
+  for (const LifePtr& life : lives_where([](const Life& one) { return one.starts != 0; })) {
+    if (life->over() || sure < WallTime(Seconds(life->starts))) continue;
+    life->starts = 0;
     if (life->step == Life::Step::idle && life->retry_boot_ms == 0) try_activate(life);
   }
   for (const LockRecord& lock : locks_) {
@@ -155,6 +161,7 @@ void EngineImpl::tick() {
   }
   ticked_sure_ms_ = sure_ms();
   note_counted_denials(at.boot_ms);
+  if (sessions_boot_ms_ != 0 && at.boot_ms >= sessions_boot_ms_) look_at_sessions(at.boot_ms);
   if (reconcile_boot_ms_ != 0 && at.boot_ms >= reconcile_boot_ms_) reconcile();
   if (accounts_retry_boot_ms_ != 0 && at.boot_ms >= accounts_retry_boot_ms_) accounts_changed();
   if (bring_back_boot_ms_ != 0 && at.boot_ms >= bring_back_boot_ms_) bring_back();
@@ -203,9 +210,7 @@ std::optional<Instant> EngineImpl::next_due() const {
         at_boot(std::max<std::uint64_t>(*warning, 1));
     } else {
       at_wall(life->record.expires);
-      if (life->direct && life->direct->not_before && !life->start_came) {
-        at_sure(life->direct->not_before->time_since_epoch().count());
-      }
+      if (life->starts != 0) at_sure(life->starts);
     }
     at_boot(life->retry_boot_ms);
   }
@@ -217,6 +222,7 @@ std::optional<Instant> EngineImpl::next_due() const {
   }
   at_boot(save_retry_boot_ms_);
   at_boot(reconcile_boot_ms_);
+  at_boot(sessions_boot_ms_);
   at_boot(accounts_retry_boot_ms_);
   at_boot(bring_back_boot_ms_);
   at_boot(in_force_boot_ms_);

@@ -31,7 +31,9 @@ struct WishInput {
   std::optional<Seconds> duration;
   std::string reason;
   std::string ticket;
-  std::string origin = "local";  // "pam": asked for at the door
+  std::optional<WallTime> start = {};  // not before
+  std::string extends = {};            // id (or its start) of a grant of the caller's that is to go on; `role` is its
+  std::string origin = "local";        // "pam": asked for at the door
 };
 
 // Somebody who comes in at a PAM service and has proved who they are, as the module says.
@@ -40,6 +42,10 @@ struct Comer {
   std::optional<std::uint32_t> uid;       // where the kernel said it
   std::optional<std::uint32_t> loginuid;  // of the process that lets them in
 };
+
+// The id by which the host knows a grant: in its records, drop-in, slice and on the board. An extension takes over
+// what is there under the id of the grant that it goes back to, so that nothing moves when the one follows the other.
+[[nodiscard]] std::string entitlement_id(const GrantRecord& record);
 
 // What became of it, for the caller.
 struct Outcome {

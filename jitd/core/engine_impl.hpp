@@ -1,8 +1,8 @@
 // The engine's one class, split over files by what happens: request.cpp (a wish becomes a request), submit.cpp (a
 // document comes in), reviews.cpp, direct.cpp, revocations.cpp, locks.cpp (by kind), judge.cpp (the decision with the
-// facts and consents of now), activation.cpp and endings.cpp (effects given and taken), elevation.cpp (what runs
-// under a grant), recovery.cpp (after a start), saving.cpp (what is durable), views.cpp (who may see what),
-// engine.cpp (time, reload and the rest).
+// facts and consents of now), activation.cpp and endings.cpp (effects given and taken), extension.cpp (one grant
+// follows another), elevation.cpp (what runs under a grant), one_session.cpp (a grant for one), recovery.cpp (after a
+// start), saving.cpp (what is durable), views.cpp (who may see what), engine.cpp (time, reload and the rest).
 #pragma once
 
 #include <algorithm>
@@ -119,8 +119,11 @@ class EngineImpl final : public Engine {
     std::optional<Account> login;
   };
   void who_asks(const Caller& caller, const Reply<Behind>& then);
-  void request_by(const Behind& behind, const WishInput& wish, const Reply<Outcome>& reply);
+  void request_by(const Behind& behind, WishInput wish, const Reply<Outcome>& reply);
   [[nodiscard]] Result<void> within_rate(std::uint32_t uid);
+  // The grant, or the same wish filed before, that answers this one.
+  [[nodiscard]] LifePtr answered_by(const WishInput& wish, const GrantRecord& sketch) const;
+  [[nodiscard]] Result<void> check_start(const WishInput& wish, Seconds duration);
   // A user's denials: noted one by one, and from some number on counted into one entry at the hour's end, so that
   // asking in vain does not fill the chain.
   struct Denials {
@@ -130,7 +133,7 @@ class EngineImpl final : public Engine {
   void note_denial(const Account& account, Fields fields);
   void note_counted_denials(std::uint64_t boot_ms);
   [[nodiscard]] Result<LifePtr> make_request(const Behind& behind, const WishInput& wish, const Role& role,
-                                             const Decision& decision, Seconds duration);
+                                             const Decision& decision, Seconds duration, const Life* extended);
 
   // submit.cpp
   [[nodiscard]] Result<void> meant_for_us(const std::vector<std::string>& hosts,
@@ -173,6 +176,7 @@ class EngineImpl final : public Engine {
     Decision decision;
     std::vector<PersonRef> consents;   // that count
     std::optional<Seconds> narrowed;   // the shortest that a counting review allows
+    std::int64_t start = 0;            // the latest that the wish or a counting review names; 0: at once
     std::vector<std::string> refused;  // signatures that do not count, and why
     std::vector<std::string> waiting_for;
   };
@@ -184,7 +188,10 @@ class EngineImpl final : public Engine {
   [[nodiscard]] std::optional<Voice> voice_of(const StoredDocument& document) const;
   [[nodiscard]] Judged judge(Life& life, const std::set<std::string>& groups, When when);
   [[nodiscard]] static std::set<std::string> own_groups(const Account& account);  // asking.hpp: without our gifts
-  [[nodiscard]] Facts facts_of(const GrantRecord& record, std::set<std::string> groups) const;
+  [[nodiscard]] Facts facts_of(const GrantRecord& record, std::set<std::string> groups, When when) const;
+  // How long this user had this role by rules that approve by themselves, in the 24 h before it would begin. nullopt:
+  // the database does not say. Without a rule that bounds it: nothing.
+  [[nodiscard]] std::optional<Seconds> given_by_rules(const GrantRecord& record) const;
   [[nodiscard]] std::vector<std::string> waiting_for(const Decision& decision,
                                                      const std::vector<PersonRef>& requesters) const;
   [[nodiscard]] bool may_review(const PersonRef& person, const GrantRecord& record) const;
@@ -202,6 +209,27 @@ class EngineImpl final : public Engine {
   void keep_pending(const LifePtr& life, std::string why, std::uint64_t retry_in_ms = 0);
   void settle(Life& life);  // tells the waiters
   [[nodiscard]] Entitlement entitlement_of(const Life& life) const;
+
+  // extension.cpp
+  // The caller's grant in force that an extension may be asked for.
+  [[nodiscard]] Result<LifePtr> extendable(const Account& account, const std::string& id_prefix) const;
+  [[nodiscard]] LifePtr extended_by(const GrantRecord& record) const;  // that `record` takes over; null: none here
+  // Why this extension cannot be activated; empty: it can.
+  [[nodiscard]] std::string cannot_extend(const Life& life, const Judged& judged);
+  [[nodiscard]] bool waits_for_extended(const LifePtr& life);  // the other is still coming back after a start
+  void followed(const LifePtr& life, const Life& by);          // `by` is in force in its place
+  // What a start finds of extensions that were begun: in force in the place of the other, or to be decided again.
+  void follow_up(const std::map<std::string, EndRecord>& ends);
+  void keep_extended(const LifePtr& life);  // its extension did not come to anything
+
+  // one_session.cpp
+  // Whether this process may begin a session by it: any, but of a grant for one session the first, what is in the
+  // same login as that, or that itself.
+  [[nodiscard]] Result<void> session_free(const Life& life, std::int32_t pid);
+  // Binds a grant for one session to this process, where it is not bound yet. Durable when it returns.
+  [[nodiscard]] Result<void> bind_session(const LifePtr& life, std::int32_t pid);
+  void session_closed(std::int32_t pid);
+  void look_at_sessions(std::uint64_t boot_ms);
 
   // endings.cpp
   struct Ending {
@@ -258,7 +286,12 @@ class EngineImpl final : public Engine {
   void viewer(const Caller& caller, std::function<void(const Viewer&)> then);
   [[nodiscard]] bool own(const Viewer& viewer, const GrantRecord& record) const;
   [[nodiscard]] bool visible(const Viewer& viewer, const GrantRecord& record) const;
-  [[nodiscard]] Result<LifePtr> find_visible(const Viewer& viewer, const std::string& id_prefix, bool own_only);
+  [[nodiscard]] Result<LifePtr> find_visible(const Viewer& viewer, const std::string& id_prefix);
+  // Of those that are not over. `to_do`: "release", for the error.
+  [[nodiscard]] Result<LifePtr> find_own(const Viewer& viewer, const std::string& id_prefix,
+                                         const std::string& to_do) const;
+  [[nodiscard]] static Result<LifePtr> the_one(std::vector<LifePtr> found, const std::string& prefix,
+                                               const std::string& to_do);
   [[nodiscard]] GrantView view_of(Life& life, const Viewer& viewer);
   [[nodiscard]] std::vector<LifePtr> ended_lives();
   [[nodiscard]] RoleView role_view(const Role& role, const Viewer& viewer);
@@ -282,6 +315,7 @@ class EngineImpl final : public Engine {
   std::uint64_t reconcile_boot_ms_ = 0;   // 0: nothing failed
   std::vector<LifePtr> proven_;           // given, and not on the board yet
   std::uint64_t in_force_boot_ms_ = 0;    // when they come there; 0: nothing waits
+  std::uint64_t sessions_boot_ms_ = 0;    // look at bound sessions then; 0: there is none
   std::size_t resuming_ = 0;              // grants that recovery still decides again
   std::deque<LifePtr> to_decide_;         // of those, not asked about yet
   std::size_t deciding_ = 0;              // asked about

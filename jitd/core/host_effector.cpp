@@ -9,6 +9,8 @@
 #include "jitd/core/running.hpp"
 #include "jitd/effects/frozen_users.hpp"
 #include "jitd/effects/terminals.hpp"
+#include "jitd/sys/peer.hpp"
+#include "jitd/sys/pidfd.hpp"
 #include "jitd/wire/board.hpp"
 #include "jitd/wire/layout.hpp"
 #include "policy/rules/policy.hpp"
@@ -389,6 +391,7 @@ Result<void> HostEffector::publish(const std::vector<Entitlement>& wanted) {
     grant.boot_deadline_ms = end.boot_ms;
     grant.opens = entitlement.effects.opens;
     grant.has_sudo = !entitlement.effects.sudo.empty();
+    grant.conditional = entitlement.once;
     grant.live = !carried.ended.contains(entitlement.grant);
     content.grants.push_back(std::move(grant));
   }
@@ -443,6 +446,25 @@ void HostEffector::let_out(std::int32_t pid) {
 
 std::map<std::string, std::string> HostEffector::residue() {
   return residue_.take_reports();
+}
+
+Result<std::string> HostEffector::name_of(std::int32_t pid) {
+  const auto started = started_ms(pid);
+  if (!started) return tl::unexpected(started.error());
+  return std::to_string(pid) + " " + std::to_string(*started);
+}
+
+bool HostEffector::runs(const std::string& process) {
+  const auto pid = parse_number(std::string_view(process).substr(0, process.find(' ')), INT32_MAX);
+  if (!pid || *pid == 0) return false;
+  const UniqueFd fd = open_pidfd(static_cast<pid_t>(*pid));
+  const auto name = name_of(static_cast<std::int32_t>(*pid));
+  return fd && !has_ended(fd) && name && *name == process;
+}
+
+bool HostEffector::same_login(std::int32_t pid, const std::string& process) {
+  const auto other = parse_number(std::string_view(process).substr(0, process.find(' ')), INT32_MAX);
+  return other && runs(process) && ports_.processes.same_login(pid, static_cast<pid_t>(*other));
 }
 
 void HostEffector::warn(const std::vector<std::string>& grants) {

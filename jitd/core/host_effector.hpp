@@ -63,6 +63,9 @@ class HostEffector final : public Effector {
   [[nodiscard]] Result<void> let_in(const std::string& grant, std::int32_t pid) override;
   void let_out(std::int32_t pid) override;
   [[nodiscard]] std::map<std::string, std::string> residue() override;
+  [[nodiscard]] Result<std::string> name_of(std::int32_t pid) override;
+  [[nodiscard]] bool runs(const std::string& process) override;
+  [[nodiscard]] bool same_login(std::int32_t pid, const std::string& process) override;
   void warn(const std::vector<std::string>& grants) override;
   void tell(std::uint32_t uid, const std::string& text) override;
   void settled(const std::vector<std::string>& grants) override;

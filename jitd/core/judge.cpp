@@ -21,6 +21,7 @@ std::optional<Voice> EngineImpl::voice_of(const StoredDocument& document) const 
   if (const Review* review = std::get_if<Review>(&verified->document)) {
     voice.approve = review->approve;
     voice.duration = review->duration;
+    voice.start = review->start;
     voice.created = review->created.time_since_epoch().count();
     voice.expires = review->expires.time_since_epoch().count();
     voice.comment = review->comment;
@@ -60,8 +61,34 @@ std::set<std::string> EngineImpl::own_groups(const Account& account) {
   return {account.groups.begin(), account.groups.end()};
 }
 
-Facts EngineImpl::facts_of(const GrantRecord& record, std::set<std::string> groups) const {
-  return {record.user, record.uid, std::move(groups), host_->config.segments};
+Facts EngineImpl::facts_of(const GrantRecord& record, std::set<std::string> groups, When when) const {
+  // What is in force was bounded when it was activated.
+  const std::optional<Seconds> given = when == When::in_force ? Seconds{0} : given_by_rules(record);
+  return {record.user, record.uid, std::move(groups), host_->config.segments, given};
+}
+
+std::optional<Seconds> EngineImpl::given_by_rules(const GrantRecord& record) const {
+  const Role* role = host_->policy.role(record.role);
+  const auto bounds = [](const Rule& rule) { return rule.limit_total.has_value(); };
+  if (role == nullptr || std::none_of(role->rules.begin(), role->rules.end(), bounds)) return Seconds{0};
+  const std::int64_t at = ports_.clock.now().wall_ms / 1000;
+  // By the time that has surely come: a clock set ahead makes nobody's account clean.
+  const std::int64_t since = std::max(sure_ms() / 1000, record.start) - Seconds(std::chrono::hours(24)).count();
+  Result<std::vector<GrantRecord>> stored = ports_.store.given_by_rules(record.uid, record.role, since);
+  if (!stored) return std::nullopt;
+  std::map<Digest, GrantRecord> given;
+  for (GrantRecord& one : *stored) given[one.digest] = std::move(one);
+  for (const auto& [digest, life] : lives_) given[digest] = life->record;  // newer than what the database knows
+  Seconds sum{0};
+  for (const auto& [digest, one] : given) {
+    if (one.uid != record.uid || one.role != record.role || one.direct || !one.consents.empty()) continue;
+    if (digest == record.digest || one.activated == 0 || one.state == GrantState::refused) continue;
+    const bool goes_on = !record.extends.empty() && digest == record.extends.front();
+    std::int64_t until = one.state == GrantState::ended ? one.ended : one.not_after;
+    if (goes_on) until = std::min(until, at);  // from then on it is this one
+    if (until >= since) sum += Seconds(std::max<std::int64_t>(until - std::max(one.activated, since), 1));
+  }
+  return sum;
 }
 
 EngineImpl::Judged EngineImpl::judge(Life& life, const std::set<std::string>& groups, When when) {
@@ -75,6 +102,7 @@ EngineImpl::Judged EngineImpl::judge(Life& life, const std::set<std::string>& gr
   const Role* role = policy.role(record.role);
   const std::set<PersonRef> approvers = role == nullptr ? std::set<PersonRef>{} : approvers_of(policy, *role);
   Judged judged;
+  judged.start = record.start;
   std::set<PersonRef> consents;
   for (const Voice& voice : voices(life)) {
     if (!voice.approve) continue;
@@ -101,11 +129,13 @@ EngineImpl::Judged EngineImpl::judge(Life& life, const std::set<std::string>& gr
     }
     if (counts && voice.duration)
       judged.narrowed = std::min(judged.narrowed.value_or(*voice.duration), *voice.duration);
+    if (counts && voice.start)
+      judged.start = std::max<std::int64_t>(judged.start, voice.start->time_since_epoch().count());
   }
   judged.consents.assign(consents.begin(), consents.end());
   const Wish wish{record.role, record.asked, record.ticket, record.direct};
-  judged.decision = decide(policy, wish, facts_of(record, groups), judged.consents, host_->config.grant_ceiling,
-                           WallTime(Seconds(at)));
+  judged.decision = decide(policy, wish, facts_of(record, groups, life.resumed ? When::in_force : when),
+                           judged.consents, host_->config.grant_ceiling, WallTime(Seconds(at)));
   judged.waiting_for = waiting_for(judged.decision, record.requesters);
   return judged;
 }

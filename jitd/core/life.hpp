@@ -22,6 +22,7 @@ struct Voice {
   Kind kind = Kind::review;
   bool approve = true;
   std::optional<Seconds> duration;
+  std::optional<WallTime> start;
   std::int64_t created = 0;
   std::int64_t expires = 0;
   std::string comment;
@@ -43,7 +44,8 @@ struct Life {
   std::uint64_t retry_boot_ms = 0;  // tries again then; 0: nothing to try
   std::uint64_t give_up_boot_ms = 0;
   std::int64_t warned_ms = INT64_MAX;           // so long before its end something was said last
-  bool start_came = false;                      // not_before of a direct grant has passed
+  std::int64_t starts = 0;                      // approved, and waits for this (wall seconds); 0: waits for no time
+  std::uint64_t closed_boot_ms = 0;             // of a grant for one session: when that was closed; 0: it was not
   bool on_host = false;                         // something may have been given: an end has to take it away
   std::vector<Engine::Reply<Outcome>> waiters;  // told when the activation has come to something
 

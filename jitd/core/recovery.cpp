@@ -75,7 +75,10 @@ Result<void> EngineImpl::recover() {
     if (document) {
       if (const GrantDocument* grant = std::get_if<GrantDocument>(&*document)) life->direct = *grant;
     }
+    if (life->direct && life->direct->not_before)  // which an older release did not keep in the record
+      life->record.start = life->direct->not_before->time_since_epoch().count();
   }
+  if (ends_known) follow_up(ends);
   const Instant at = now();
   end_due(at);
   std::vector<Ending> endings;
@@ -126,7 +129,7 @@ std::optional<EngineImpl::Ending> EngineImpl::over_meanwhile(const LifePtr& life
                                                              Instant at) {
   GrantRecord& record = life->record;
   const auto over = [&](const std::string& word, const std::string& why) { return Ending{life, word, why, {}}; };
-  const auto marked = ends.find(record.id);
+  const auto marked = ends.find(entitlement_id(record));
   const bool begun = marked != ends.end();
   life->resumed = begun || record.state == GrantState::active;
   life->on_host = true;
@@ -137,6 +140,7 @@ std::optional<EngineImpl::Ending> EngineImpl::over_meanwhile(const LifePtr& life
   }
   // What remains: the least of what was stored and of not_after - max(now, mark).
   const bool same_boot = record.boot_id == ports_.clock.boot_id();
+  if (!same_boot && !record.session.empty()) return over("once", "the one session that it was for is over");
   if (!same_boot && guard_.behind()) return over("clock", guard_.problem());
   std::int64_t not_after = record.not_after;
   if (begun) not_after = std::min(not_after, marked->second.not_after);

@@ -29,7 +29,11 @@ Result<void> check_text(std::string_view what, const std::string& text, std::siz
 }
 
 Result<void> check_wish(const WishInput& wish) {
-  if (Result<void> fine = check_policy_name(wish.role, "role"); !fine) return fine;
+  if (wish.extends.empty()) {
+    if (Result<void> fine = check_policy_name(wish.role, "role"); !fine) return fine;
+  } else if (wish.start) {
+    return fail(Errc::invalid, "an extension begins when it is approved, or there would be a gap");
+  }
   if (only_blanks(wish.reason)) {
     return fail(Errc::invalid, "say why: a request needs a reason (-m)");
   }
@@ -150,10 +154,45 @@ void EngineImpl::request(const Caller& caller, const WishInput& wish, Reply<Outc
   });
 }
 
-void EngineImpl::request_by(const Behind& behind, const WishInput& wish, const Reply<Outcome>& reply) {
+Result<void> EngineImpl::check_start(const WishInput& wish, Seconds duration) {
+  if (!wish.start) return {};
+  const WallTime at = wall_time();
+  if (*wish.start <= at) return fail(Errc::refused, "the start, " + format_utc(*wish.start) + ", has passed");
+  if (*wish.start + duration > at + host_->config.absolute_ceiling) {
+    return fail(Errc::refused, "it would end more than " + format_duration(host_->config.absolute_ceiling) +
+                                   " from now, and nothing is approved so far ahead here");
+  }
+  return {};
+}
+
+EngineImpl::LifePtr EngineImpl::answered_by(const WishInput& wish, const GrantRecord& sketch) const {
+  for (const auto& [digest, life] : lives_) {
+    const GrantRecord& other = life->record;
+    if (life->over() || other.user != sketch.user || other.uid != sketch.uid || other.role != wish.role) continue;
+    const bool same_wish = !other.direct && other.reason == wish.reason && other.ticket == wish.ticket &&
+                           other.requesters == sketch.requesters && other.start == sketch.start &&
+                           other.extends == sketch.extends && (!wish.duration || other.asked == *wish.duration);
+    // What is to come later, or after that, is not answered by what is held now.
+    const bool held = life->in_force() && !wish.start && wish.extends.empty();
+    if (held || same_wish) return life;
+  }
+  return nullptr;
+}
+
+void EngineImpl::request_by(const Behind& behind, WishInput wish, const Reply<Outcome>& reply) {
   const Account& account = behind.account;
   const Policy& policy = host_->policy;
   GrantRecord sketch;
+  LifePtr extended;
+  if (!wish.extends.empty()) {
+    Result<LifePtr> found = extendable(account, wish.extends);
+    if (!found) return answer<Outcome>(reply, tl::unexpected<Error>(found.error()));
+    extended = *found;
+    wish.role = extended->record.role;
+    sketch.extends = extended->record.extends;
+    sketch.extends.insert(sketch.extends.begin(), extended->record.digest);
+  }
+  if (wish.start) sketch.start = wish.start->time_since_epoch().count();
   sketch.user = account.name;
   sketch.uid = account.uid;
   sketch.role = wish.role;
@@ -178,7 +217,7 @@ void EngineImpl::request_by(const Behind& behind, const WishInput& wish, const R
   const auto refuse = [&](Error error, const std::string& rule) { refuse_with(std::move(error), rule, wish.reason); };
 
   const Role* role = policy.role(wish.role);
-  const Facts facts = facts_of(sketch, own_groups(account));
+  const Facts facts = facts_of(sketch, own_groups(account), When::activation);
   const auto is_eligible = [&](const Subject& subject) { return covers(subject, facts); };
   const auto is_here = [&](const std::string& segment) {
     return std::find(facts.segments.begin(), facts.segments.end(), segment) != facts.segments.end();
@@ -192,19 +231,15 @@ void EngineImpl::request_by(const Behind& behind, const WishInput& wish, const R
   if (guard_.behind()) return refuse({Errc::refused, guard_.problem(), 0}, "");
 
   // What is held already, or asked for in the same words, is not asked for again.
-  std::size_t waiting = 0;
-  for (const auto& [digest, life] : lives_) {
-    const GrantRecord& other = life->record;
-    if (life->over() || other.user != account.name || other.uid != account.uid) continue;
-    if (!life->in_force()) ++waiting;
-    if (other.role != wish.role) continue;
-    const bool same_wish = !other.direct && other.reason == wish.reason && other.ticket == wish.ticket &&
-                           other.requesters == sketch.requesters && (!wish.duration || other.asked == *wish.duration);
-    if (other.state == GrantState::active || (same_wish && life->step == Life::Step::idle)) {
-      return answer<Outcome>(reply, outcome_of(*life));
-    }
-    if (life->in_force() || same_wish) return life->waiters.push_back(reply);
+  if (const LifePtr life = answered_by(wish, sketch)) {
+    const bool settled = life->record.state == GrantState::active || life->step == Life::Step::idle;
+    if (!settled || life->record.state == GrantState::activating) return life->waiters.push_back(reply);
+    return answer<Outcome>(reply, outcome_of(*life));
   }
+  const auto waiting = static_cast<std::size_t>(std::count_if(lives_.begin(), lives_.end(), [&](const auto& entry) {
+    const GrantRecord& other = entry.second->record;
+    return other.state == GrantState::pending && other.user == account.name && other.uid == account.uid;
+  }));
   if (waiting >= host_->config.pending_per_user) {
     return refuse({Errc::busy,
                    "you have " + std::to_string(waiting) +
@@ -230,13 +265,22 @@ void EngineImpl::request_by(const Behind& behind, const WishInput& wish, const R
                    0},
                   decision.rule);
   }
-  Result<LifePtr> made = make_request(behind, wish, *role, decision, decision.duration);
+  if (Result<void> fine = check_start(wish, decision.duration); !fine) return refuse(fine.error(), decision.rule);
+  if (extended && wall() + decision.duration.count() <= extended->record.not_after) {
+    return refuse({Errc::refused,
+                   extended->record.id + " ends at " + format_utc(WallTime(Seconds(extended->record.not_after))) +
+                       " already, which is later; an extension runs from its approval",
+                   0},
+                  decision.rule);
+  }
+  Result<LifePtr> made = make_request(behind, wish, *role, decision, decision.duration, extended.get());
   if (!made) return refuse(made.error(), decision.rule);
   const LifePtr life = *made;
-  journal(
-      6,
-      account.name + " asks for " + wish.role + " for " + format_duration(life->record.duration) + ": " + wish.reason,
-      life.get(), "request");
+  journal(6,
+          account.name + (extended ? " asks to extend " + extended->record.id + ", " : " asks for ") + wish.role +
+              " for " + format_duration(life->record.duration) +
+              (wish.start ? " from " + format_utc(*wish.start) : "") + ": " + wish.reason,
+          life.get(), "request");
   changed();
   if (decision.verdict == Verdict::approve) {
     life->waiters.push_back(reply);
@@ -246,7 +290,8 @@ void EngineImpl::request_by(const Behind& behind, const WishInput& wish, const R
 }
 
 Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const WishInput& wish, const Role& role,
-                                                     const Decision& decision, Seconds duration) {
+                                                     const Decision& decision, Seconds duration,
+                                                     const Life* extended) {
   Result<Effects> effects = make_effects(host_->policy, role, ports_.facts);
   if (!effects) return tl::unexpected<Error>(effects.error());
   const std::int64_t at = wall();
@@ -264,8 +309,11 @@ Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const
   request.duration = duration;
   request.reason = wish.reason;
   request.ticket = wish.ticket;
+  request.start = wish.start;
   request.created = WallTime(Seconds(at));
-  request.expires = request.created + host_->config.pending_life;
+  request.expires = std::min(request.start.value_or(request.created) + host_->config.pending_life,
+                             request.created + std::max(host_->config.absolute_ceiling, host_->config.pending_life));
+  if (extended != nullptr) request.extends = extended->record.digest;
   request.origin = wish.origin;
   request.effects = to_text(*effects);
   request.policy = digest_text(host_->policy.digest);
@@ -297,6 +345,11 @@ Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const
   const std::vector<std::string> needs = waiting_for(decision, record.requesters);
   record.why = needs.empty() ? "" : "waiting for " + joined(needs);
   record.rule = decision.rule;
+  if (request.start) record.start = request.start->time_since_epoch().count();
+  if (extended != nullptr) {
+    record.extends = extended->record.extends;
+    record.extends.insert(record.extends.begin(), extended->record.digest);
+  }
 
   std::vector<std::string> requesters;
   for (const PersonRef& person : record.requesters) requesters.push_back(to_text(person));
@@ -309,6 +362,8 @@ Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const
                 {"rule", record.rule}};
   if (behind.login) fields.emplace("loginuid", std::to_string(behind.login->uid));
   if (wish.origin != "local") fields.emplace("origin", wish.origin);
+  if (request.start) fields.emplace("start", format_utc(*request.start));
+  if (extended != nullptr) fields.emplace("extends", extended->record.id);
   const StoredDocument document{
       record.digest, Kind::request, text, at, record.expires + host_->config.clock_tolerance.count(), {}};
   Result<void> saved = save_or_drop({[document](Store& store) { return store.put(document); },

@@ -35,7 +35,8 @@ std::string EngineImpl::revoked(const GrantRecord& record) const {
   for (const RevocationRecord& revocation : revocations_) {
     if (!revocation.revoker && !contains(revocation.roles, record.role)) continue;
     const bool older = record.created < revocation.created;
-    if (contains(revocation.documents, record.digest) ||
+    const auto named = [&](const Digest& one) { return contains(revocation.documents, one); };
+    if (named(record.digest) || std::any_of(record.extends.begin(), record.extends.end(), named) ||
         (older && (revocation.all || names_user(revocation.users, record)))) {
       return "revoked by " + revocation.by + ": " + shown(revocation.reason);
     }
@@ -100,7 +101,10 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
         }
       }
     }
-    const bool touched = record.all || contains(record.documents, digest) || names_user(record.users, life->record) ||
+    const std::vector<Digest>& extends = life->record.extends;  // what goes on as this is named by it too
+    const auto named = [&](const Digest& one) { return contains(record.documents, one); };
+    const bool touched = record.all || named(digest) || std::any_of(extends.begin(), extends.end(), named) ||
+                         names_user(record.users, life->record) ||
                          std::any_of(consents.begin(), consents.end(),
                                      [&](const PersonRef& one) { return names_person(record.approvers, one); });
     if (!touched) continue;

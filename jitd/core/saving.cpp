@@ -67,7 +67,7 @@ Result<void> EngineImpl::save() {
   std::vector<std::string> settled;
   for (const auto& [digest, life] : unsaved_) {
     if (!life->over()) continue;
-    if (life->on_host) settled.push_back(life->record.id);
+    if (life->on_host) settled.push_back(entitlement_id(life->record));
     lives_.erase(digest);
   }
   unsaved_.clear();

@@ -57,31 +57,50 @@ std::vector<EngineImpl::LifePtr> EngineImpl::ended_lives() {
   return ended;
 }
 
-Result<EngineImpl::LifePtr> EngineImpl::find_visible(const Viewer& viewer, const std::string& id_prefix,
-                                                     bool own_only) {
-  Result<std::string> prefix = parse_id_prefix(id_prefix);
-  if (!prefix) return tl::unexpected<Error>(prefix.error());
-  std::vector<LifePtr> found;
-  const auto look_at = [&](const LifePtr& life) {
-    if (!life->record.id.starts_with(*prefix)) return;
-    if (own_only ? viewer.root || own(viewer, life->record) : visible(viewer, life->record)) found.push_back(life);
-  };
-  for (const auto& [digest, life] : lives_) look_at(life);
-  if (own_only) std::erase_if(found, [](const LifePtr& life) { return life->over(); });
-  if (!own_only && found.empty()) {
-    for (const LifePtr& life : ended_lives()) look_at(life);
-  }
+Result<EngineImpl::LifePtr> EngineImpl::the_one(std::vector<LifePtr> found, const std::string& prefix,
+                                                const std::string& to_do) {
   if (found.empty()) {
-    return fail(Errc::not_found, "there is no request or grant " + *prefix + " that is yours to " +
-                                     (own_only ? "release" : "see") + " here");
+    return fail(Errc::not_found, "there is no request or grant " + prefix + " that is yours to " + to_do + " here");
   }
   if (found.size() > 1) {
     std::vector<std::string> ids;
     ids.reserve(found.size());
     for (const LifePtr& life : found) ids.push_back(life->record.id);
-    return fail(Errc::invalid, *prefix + " is the start of " + joined(ids) + "; give more of it");
+    return fail(Errc::invalid, prefix + " is the start of " + joined(ids) + "; give more of it");
   }
-  return found.front();
+  return std::move(found.front());
+}
+
+Result<EngineImpl::LifePtr> EngineImpl::find_own(const Viewer& viewer, const std::string& id_prefix,
+                                                 const std::string& to_do) const {
+  Result<std::string> prefix = parse_id_prefix(id_prefix);
+  if (!prefix) return tl::unexpected<Error>(prefix.error());
+  std::vector<LifePtr> found;
+  for (const auto& [digest, life] : lives_) {
+    const GrantRecord& record = life->record;
+    if (life->over() || !(viewer.root || own(viewer, record))) continue;
+    // Who knows a grant by its first id finds what it goes on as.
+    const bool named =
+        record.id.starts_with(*prefix) ||
+        (life->in_force() && std::any_of(record.extends.begin(), record.extends.end(),
+                                         [&](const Digest& one) { return id_of(one).starts_with(*prefix); }));
+    if (named) found.push_back(life);
+  }
+  return the_one(std::move(found), *prefix, to_do);
+}
+
+Result<EngineImpl::LifePtr> EngineImpl::find_visible(const Viewer& viewer, const std::string& id_prefix) {
+  Result<std::string> prefix = parse_id_prefix(id_prefix);
+  if (!prefix) return tl::unexpected<Error>(prefix.error());
+  std::vector<LifePtr> found;
+  const auto look_at = [&](const LifePtr& life) {
+    if (life->record.id.starts_with(*prefix) && visible(viewer, life->record)) found.push_back(life);
+  };
+  for (const auto& [digest, life] : lives_) look_at(life);
+  if (found.empty()) {
+    for (const LifePtr& life : ended_lives()) look_at(life);
+  }
+  return the_one(std::move(found), *prefix, "see");
 }
 
 GrantView EngineImpl::view_of(Life& life, const Viewer& viewer) {
@@ -161,7 +180,7 @@ void EngineImpl::barred(const Caller& caller, Reply<std::string> reply) {
 void EngineImpl::show(const Caller& caller, const std::string& id_prefix, Reply<GrantView> reply) {
   const Turn turn(*this);
   viewer(caller, [this, id_prefix, reply](const Viewer& who) {
-    Result<LifePtr> found = find_visible(who, id_prefix, false);
+    Result<LifePtr> found = find_visible(who, id_prefix);
     if (!found) return answer<GrantView>(reply, tl::unexpected<Error>(found.error()));
     answer<GrantView>(reply, view_of(**found, who));
   });
@@ -170,7 +189,7 @@ void EngineImpl::show(const Caller& caller, const std::string& id_prefix, Reply<
 void EngineImpl::document(const Caller& caller, const std::string& id_prefix, Reply<std::string> reply) {
   const Turn turn(*this);
   viewer(caller, [this, id_prefix, reply](const Viewer& who) {
-    Result<LifePtr> found = find_visible(who, id_prefix, false);
+    Result<LifePtr> found = find_visible(who, id_prefix);
     if (!found) return answer<std::string>(reply, tl::unexpected<Error>(found.error()));
     Result<std::optional<StoredDocument>> stored = ports_.store.document((*found)->record.digest);
     if (!stored) return answer<std::string>(reply, tl::unexpected<Error>(stored.error()));
@@ -193,7 +212,11 @@ RoleView EngineImpl::role_view(const Role& role, const Viewer& viewer) {
                                                                      : "";
     for (const Command& command : rule.commands) view.commands.push_back(rule.as + ": " + to_text(command) + flag);
   }
-  const Facts facts{viewer.user, viewer.uid, viewer.groups, host_->config.segments};
+  GrantRecord theirs;
+  theirs.user = viewer.user;
+  theirs.uid = viewer.uid;
+  theirs.role = role.name;
+  const Facts facts = facts_of(theirs, viewer.groups, When::activation);
   view.eligible = !viewer.user.empty() && std::any_of(role.eligible.begin(), role.eligible.end(),
                                                       [&](const Subject& one) { return covers(one, facts); });
   const Decision decision =

@@ -196,6 +196,23 @@ std::size_t Processes::left_after(const std::vector<std::string>& grants, int ms
   }
 }
 
+bool Processes::same_login(pid_t one, pid_t other) const {
+  const std::string first = cgroup_of(one), second = cgroup_of(other);
+  const auto session = [](std::string_view cgroup) {
+    for (const std::string_view part : split(cgroup, '/'))
+      if (is_session(part))
+        return cgroup.substr(0, static_cast<std::size_t>(part.data() + part.size() - cgroup.data()));
+    return std::string_view();
+  };
+  if (!session(first).empty() || !session(second).empty()) return session(first) == session(second);
+  const auto audit = [&](pid_t pid) {
+    const auto text = read_file(proc_ + "/" + std::to_string(pid) + "/sessionid", kMaxProcFile);
+    const auto id = text ? numbers(*text) : std::vector<std::uint64_t>();
+    return id.size() == 1 && id.front() != UINT32_MAX ? id.front() : 0;
+  };
+  return audit(one) != 0 && audit(one) == audit(other);
+}
+
 bool Processes::warn_login(pid_t pid, std::uint64_t start) const {
   const UniqueFd process = open_pidfd(pid);
   const auto now = started_ms(pid, proc_);

@@ -73,6 +73,9 @@ class Processes {
   // The login that a process belongs to: kills the logind session around it (session-N.scope), without one the
   // process itself. `start` is what started_ms (sys/peer.hpp) said: another process of that pid is left alone.
   std::size_t kill_login(pid_t pid, std::uint64_t start) const;
+  // Whether both are in one login: the same session of logind, or without it the same audit session
+  // (pam_loginuid(8)).
+  [[nodiscard]] bool same_login(pid_t one, pid_t other) const;
   // SIGTERM to it. False when it is gone.
   bool warn_login(pid_t pid, std::uint64_t start) const;
 

@@ -261,7 +261,7 @@ bool CheckThread::serve(int fd, pid_t pid) noexcept {
       wire::Clocks clocks;
       clocks.wall_ms = static_cast<std::int64_t>(Loop::now_usec(CLOCK_REALTIME) / 1000);
       clocks.boot_ms = now_usec() / 1000;
-      answer = wire::answer(*view, *query, clocks);
+      answer = wire::answer(*view, *query, clocks, wire::Conditions::looked_at_later);
     }
   }
   if (!hand_over(fd, frame->id(), *query, answer, pid)) {

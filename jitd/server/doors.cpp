@@ -137,7 +137,7 @@ void Doors::offer(const CallPtr& call, const Caller& caller, const std::vector<s
 }
 
 void Doors::file(const CallPtr& call, const Caller& caller) {
-  const WishInput wish{call->role, std::nullopt, call->reason, "", "pam"};
+  const WishInput wish{call->role, std::nullopt, call->reason, "", std::nullopt, "", "pam"};
   engine_.request(caller, wish,
                   [this, alive = std::weak_ptr<const bool>(alive_), call, caller](const Result<Outcome>& outcome) {
                     if (!alive.expired()) settle(call, caller, outcome);

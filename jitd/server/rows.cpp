@@ -59,6 +59,9 @@ void put_grant(wire::Writer& frame, const GrantView& view, const Instant& now) {
     put_time(frame, Tag::not_after, record.not_after);
     if (record.not_after > 0) frame.number(Tag::remaining, static_cast<std::uint64_t>(remaining(record, now)));
   }
+  put_time(frame, Tag::start, record.start);
+  if (!record.extends.empty()) put(frame, Tag::extends, id_of(record.extends.front()));
+  if (record.once) frame.number(Tag::once, 1);
   if (over) put_time(frame, Tag::ended_at, record.ended);
   put(frame, over ? Tag::end_reason : Tag::note, record.why);
   for (std::size_t i = 0; i < std::min(record.requesters.size(), kMaxLines); ++i)

@@ -126,7 +126,8 @@ void Sessions::answer(const SessionCall& call, const Result<Engine::Elevated>& u
     wire::copy_text(out.message, why);
   };
   if (!under) {
-    refuse("pam_jit: this cannot be let in, because nobody could end it with your grant: " +
+    const bool no = under.error().code == Errc::refused;
+    refuse((no ? "pam_jit: " : "pam_jit: this cannot be let in, because nobody could end it with your grant: ") +
            shown(under.error().message, 300));
   } else if (!under->grant.empty() && !lives(call, under->grant)) {
     refuse("pam_jit: your grant has just ended.");

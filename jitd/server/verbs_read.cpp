@@ -1,11 +1,13 @@
 // Verbs with which anybody looks: status, roles, show, list, pending, export, inspect. The engine shows each caller
 // what that caller may see (P8).
 #include <algorithm>
+#include <map>
 
 #include "jitd/server/dispatch.hpp"
 #include "jitd/server/rows.hpp"
 #include "jitd/server/version.hpp"
 #include "policy/document/envelope.hpp"
+#include "policy/rules/allowing.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -25,6 +27,20 @@ void put_policy_state(wire::Writer& row, const HostView& host, const Caller& cal
   row.text(Tag::warning, caller.root() ? clipped(shown(used + ": " + host.policy_error), 2048) : used);
 }
 
+// Those of the caller's roles that allow this command, least first; those whose rules deny it now behind the others.
+std::vector<RoleView> that_allow(const Policy& policy, const std::vector<std::string>& command,
+                                 const std::vector<RoleView>& roles, std::map<std::string, std::string>& as) {
+  std::vector<RoleView> found;
+  for (const Allowing& one : roles_allowing(policy, command)) {
+    const auto role = std::ranges::find(roles, one.role, &RoleView::name);
+    if (role == roles.end() || !role->eligible) continue;
+    as[one.role] = one.as;
+    found.push_back(*role);
+  }
+  std::ranges::stable_sort(found, {}, [](const RoleView& role) { return role.rule.starts_with("denied"); });
+  return found;
+}
+
 void put_status(const VerbPorts& ports, const Caller& caller, const std::string& barred,
                 const std::vector<GrantView>& views, const Responder& reply) {
   const Instant now = ports.clock.now();
@@ -34,10 +50,13 @@ void put_status(const VerbPorts& ports, const Caller& caller, const std::string&
     if (view.record.state == GrantState::active) ++active;
   }
   for (const SessionSeen& session : ports.sessions()) {
-    const auto own = [&](const GrantView& view) { return view.record.id == session.grant; };
-    if (std::ranges::none_of(views, own)) continue;
+    const auto own = std::ranges::find_if(views, [&](const GrantView& view) {
+      const bool waits = view.record.state == GrantState::pending && !view.record.extends.empty();
+      return !waits && entitlement_id(view.record) == session.grant;
+    });
+    if (own == views.end()) continue;
     (void)reply.item([&](wire::Writer& row) {
-      row.text(Tag::kind, "session").text(Tag::grant, session.grant).text(Tag::service, session.service);
+      row.text(Tag::kind, "session").text(Tag::grant, own->record.id).text(Tag::service, session.service);
       row.text(Tag::subject, session.subject).number(Tag::pid, static_cast<std::uint64_t>(session.pid));
       row.number(Tag::time, static_cast<std::uint64_t>(session.time));
     });
@@ -65,11 +84,21 @@ void on_status(const VerbPorts& ports, const Caller& caller, const wire::Frame&,
   });
 }
 
-// in: nothing
-// out: items role, description, limit, rule, group*, opens*, command*, eligible, grant?, on_end; result host, count
-void on_roles(const VerbPorts& ports, const Caller& caller, const wire::Frame&, Responder reply) {
-  ports.engine.roles(caller, [&ports, reply](Result<std::vector<RoleView>> roles) {
+// in: command* (an absolute path and its arguments: only roles of the caller's that allow exactly that, least first),
+// role? (only this one)
+// out: items role, description, limit, rule, group*, opens*, command*, eligible, grant?, on_end, target? (for a
+// command: as whom); result host, count
+void on_roles(const VerbPorts& ports, const Caller& caller, const wire::Frame& frame, Responder reply) {
+  std::vector<std::string> argv;
+  frame.each([&](Tag tag, std::string_view value) {
+    if (tag == Tag::command) argv.emplace_back(value);
+  });
+  const std::string only(frame.text(Tag::role).value_or(""));
+  ports.engine.roles(caller, [&ports, argv, only, reply](Result<std::vector<RoleView>> roles) {
     if (!roles) return reply.failure(roles.error());
+    if (!only.empty()) std::erase_if(*roles, [&](const RoleView& role) { return role.name != only; });
+    std::map<std::string, std::string> as;  // role to the user that it runs the command as
+    if (!argv.empty()) roles = that_allow(ports.host()->policy, argv, *roles, as);
     for (const RoleView& role : *roles) {
       const auto put = [&](wire::Writer& row, bool commands) {
         row.text(Tag::role, role.name).text(Tag::description, clipped(role.description, 4096));
@@ -82,6 +111,7 @@ void on_roles(const VerbPorts& ports, const Caller& caller, const wire::Frame&, 
         row.text(Tag::eligible, role.eligible ? "yes" : "no")
             .text(Tag::on_end, role.terminate_on_end ? "terminate" : "leave");
         if (!role.grant.empty()) row.text(Tag::grant, role.grant);
+        if (const auto target = as.find(role.name); target != as.end()) row.text(Tag::target, target->second);
       };
       if (!reply.item([&](wire::Writer& row) { put(row, true); }))  // a role with thousands of commands
         (void)reply.item([&](wire::Writer& row) {

@@ -12,6 +12,7 @@ namespace {
 using wire::Tag;
 
 constexpr std::uint64_t kMaxDuration = 366ULL * 24 * 3600;  // seconds, as parse_duration has it
+constexpr std::uint64_t kLastSecond = 253402300799;         // of the year 9999
 constexpr std::uint64_t kMaxWait = 3600, kDefaultWait = 60;
 
 // A text field that must not carry what a document cannot. Empty when it is missing.
@@ -30,7 +31,7 @@ void put_outcome(wire::Writer& frame, const Outcome& outcome) {
   frame.text(Tag::state, to_text(outcome.state));
 }
 
-// in: role, duration?, reason, ticket?
+// in: role, duration?, reason, ticket?, start?; or extends (id, prefix) instead of role and start
 // out: result status by state, message, id, state, document (the signed request, while it is pending)
 void on_request(const VerbPorts& ports, const Caller& caller, const wire::Frame& frame, Responder reply) {
   const auto role = clean_text(frame, Tag::role, "role");
@@ -38,12 +39,18 @@ void on_request(const VerbPorts& ports, const Caller& caller, const wire::Frame&
   const auto ticket = clean_text(frame, Tag::ticket, "ticket");
   for (const auto* field : {&role, &reason, &ticket})
     if (!*field) return usage(reply, field->error().message);
-  if (role->empty()) return usage(reply, "which role? See: jitctl roles");
+  const std::string extends(frame.text(Tag::extends).value_or(""));
+  if (role->empty() == extends.empty())
+    return usage(reply, "which role, or which grant to extend? See: jitctl roles");
   if (reason->empty()) return usage(reply, "a request needs a reason: -m WHY");
-  WishInput wish{*role, std::nullopt, *reason, *ticket};
+  WishInput wish{*role, std::nullopt, *reason, *ticket, std::nullopt, extends};
   if (const auto seconds = frame.number(Tag::duration)) {
     if (*seconds == 0 || *seconds > kMaxDuration) return usage(reply, "duration: not between 1s and 366d");
     wish.duration = Seconds(*seconds);
+  }
+  if (const auto start = frame.number(Tag::start)) {
+    if (*start == 0 || *start > kLastSecond) return usage(reply, "start: not in the years 1970-9999");
+    wish.start = WallTime(Seconds(static_cast<std::int64_t>(*start)));
   }
   ports.engine.request(caller, wish, [&engine = ports.engine, caller, reply](Result<Outcome> outcome) {
     if (!outcome) return reply.failure(outcome.error());

@@ -201,6 +201,10 @@ void bind(SQLite::Statement& statement, const GrantRecord& grant) {
   statement.bind(22, lines(grant.facts_groups));
   statement.bind(23, lines(grant.consents));
   statement.bind(24, grant.rule);
+  statement.bind(25, grant.start);
+  statement.bind(26, lines(grant.extends));
+  statement.bind(27, grant.once ? 1 : 0);
+  statement.bind(28, grant.session);
 }
 
 void read(const SQLite::Statement& statement, Result<GrantRecord>& into) {
@@ -234,6 +238,10 @@ void read(const SQLite::Statement& statement, Result<GrantRecord>& into) {
   grant.facts_groups = from_lines(text_at(statement, 21));
   take(people_from_lines(text_at(statement, 22)), grant.consents, failed);
   grant.rule = text_at(statement, 23);
+  grant.start = int_at(statement, 24);
+  take(digests_from_lines(text_at(statement, 25)), grant.extends, failed);
+  grant.once = int_at(statement, 26) != 0;
+  grant.session = text_at(statement, 27);
   deliver(std::move(grant), failed, into);
 }
 

@@ -32,7 +32,8 @@ inline constexpr const char* kDocumentColumns = "digest, kind, text, received, k
 inline constexpr const char* kGrantColumns =
     "digest, id, direct, user, uid, role, reason, ticket, requesters, asked, duration, created, expires, effects, "
     "state, "
-    "why, activated, not_after, boot_id, boot_deadline_ms, ended, facts_groups, consents, rule";
+    "why, activated, not_after, boot_id, boot_deadline_ms, ended, facts_groups, consents, rule, start, extends, "
+    "once, session";
 inline constexpr const char* kLockColumns = "digest, users, keys, approvers, created, until, lifted, reason, signers";
 inline constexpr const char* kRevocationColumns =
     "digest, created, documents, users, approvers, every, reason, signers, revoker, roles";

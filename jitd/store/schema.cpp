@@ -49,9 +49,14 @@ CREATE TABLE grants (
   ended INTEGER NOT NULL,
   facts_groups TEXT NOT NULL,
   consents TEXT NOT NULL,
-  rule TEXT NOT NULL
+  rule TEXT NOT NULL,
+  start INTEGER NOT NULL DEFAULT 0,
+  extends TEXT NOT NULL DEFAULT '',
+  once INTEGER NOT NULL DEFAULT 0,
+  session TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX grants_by_state ON grants (state, ended);
+CREATE INDEX grants_by_uid ON grants (uid, role);
 
 CREATE TABLE locks (
   digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
@@ -93,6 +98,15 @@ CREATE TABLE "values" (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// From version 1, which gave nothing that waits for a start, extends or is for one session.
+constexpr const char* kFromVersion1 = R"sql(
+ALTER TABLE grants ADD COLUMN start INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE grants ADD COLUMN extends TEXT NOT NULL DEFAULT '';
+ALTER TABLE grants ADD COLUMN once INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE grants ADD COLUMN session TEXT NOT NULL DEFAULT '';
+CREATE INDEX grants_by_uid ON grants (uid, role);
+)sql";
+
 }  // namespace
 
 Result<void> prepare_schema(SQLite::Database& database) {
@@ -104,7 +118,7 @@ Result<void> prepare_schema(SQLite::Database& database) {
   }
   if (version == kSchemaVersion) return {};
   SQLite::Transaction transaction(database);
-  database.exec(kTables);
+  database.exec(version == 0 ? kTables : kFromVersion1);
   database.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   transaction.commit();
   return {};

@@ -9,7 +9,7 @@ class Database;
 
 namespace jit {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // Makes the tables of an empty database; refuses one that a newer release wrote. Throws SQLite::Exception.
 [[nodiscard]] Result<void> prepare_schema(SQLite::Database& database);

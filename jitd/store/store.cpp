@@ -85,7 +85,7 @@ class SqliteStore final : public Store {
 
   Result<void> put(const GrantRecord& grant) override {
     return write("INSERT OR REPLACE INTO grants (" + std::string(rows::kGrantColumns) +
-                     ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                     ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                  grant);
   }
 
@@ -98,6 +98,19 @@ class SqliteStore final : public Store {
 
   Result<std::optional<GrantRecord>> grant(const Digest& digest) override {
     return one<GrantRecord>(select(rows::kGrantColumns, "grants WHERE digest = ?"), &digest);
+  }
+
+  Result<std::vector<GrantRecord>> given_by_rules(std::uint32_t uid, const std::string& role,
+                                                  std::int64_t since) override {
+    return all<GrantRecord>(
+        select(rows::kGrantColumns,
+               "grants WHERE uid = ? AND role = ? AND direct = 0 AND consents = '' AND activated > 0 "
+               "AND (state IN ('activating', 'active') OR (state = 'ended' AND ended >= ?))"),
+        [&](SQLite::Statement& statement) {
+          statement.bind(1, static_cast<std::int64_t>(uid));
+          statement.bind(2, role);
+          statement.bind(3, since);
+        });
   }
 
   Result<void> put(const LockRecord& lock) override {

@@ -62,6 +62,10 @@ struct GrantRecord {
   std::vector<std::string> facts_groups;  // facts at activation
   std::vector<PersonRef> consents;        // by whose consent it was activated
   std::string rule;                       // the rule that decided
+  std::int64_t start = 0;                 // not activated before, wall seconds; 0: at once
+  std::vector<Digest> extends;            // the documents whose grant it takes over, latest first
+  bool once = false;                      // for one session
+  std::string session;                    // of `once`: the process that it is bound to, "PID STARTED_MS BOOT_ID"
 };
 
 struct LockRecord {
@@ -115,6 +119,9 @@ class Store {
   [[nodiscard]] virtual Result<std::vector<GrantRecord>> grants(std::int64_t since) = 0;
 
   [[nodiscard]] virtual Result<std::optional<GrantRecord>> grant(const Digest& digest) = 0;
+  // Activated ones of this user and role without anybody's consent, in force now or ended since `since`.
+  [[nodiscard]] virtual Result<std::vector<GrantRecord>> given_by_rules(std::uint32_t uid, const std::string& role,
+                                                                        std::int64_t since) = 0;
 
   [[nodiscard]] virtual Result<void> put(const LockRecord& lock) = 0;
   [[nodiscard]] virtual Result<std::vector<LockRecord>> locks() = 0;

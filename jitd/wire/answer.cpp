@@ -40,7 +40,7 @@ bool of_subject(const BoardGrant& grant, const Query& query) noexcept {
 }
 
 bool weigh(const BoardView& board, const BoardSubject& subject, std::uint64_t matching, const Query& query,
-           const Clocks& clocks, Held& held) noexcept {
+           const Clocks& clocks, Conditions conditions, Held& held) noexcept {
   const std::uint64_t first = matching & (~matching + 1);
   return board.grants_of(subject, [&](const BoardGrant& grant) noexcept {
     if (!of_subject(grant, query)) return;
@@ -50,8 +50,9 @@ bool weigh(const BoardView& board, const BoardSubject& subject, std::uint64_t ma
       if (at > held.sudo_end_ms) held.sudo_end_ms = at;
       return;
     }
-    if (grant.conditional) {
+    if (grant.conditional && conditions == Conditions::unknown) {
       held.conditional |= grant.opens;
+      held.live_sudo = held.live_sudo || grant.has_sudo;  // what runs by it has to be asked about
       return;
     }
     held.opens |= grant.opens;
@@ -81,7 +82,7 @@ Answer verdict(Verdict verdict, bool live_sudo) noexcept {
 
 }  // namespace
 
-Answer answer(const BoardView& board, const Query& query, const Clocks& clocks) noexcept {
+Answer answer(const BoardView& board, const Query& query, const Clocks& clocks, Conditions conditions) noexcept {
   if (query.phase == Phase::close) return verdict(Verdict::not_gated, false);
   if ((query.phase != Phase::account && query.phase != Phase::session) || query.service.empty() ||
       query.subject.empty())
@@ -94,7 +95,7 @@ Answer answer(const BoardView& board, const Query& query, const Clocks& clocks) 
   if (!gates || !subject) return {};
   const std::uint64_t matching = *gates & (board.everybodys() | subject->covered) & ~subject->excepted;
   Held held;
-  if (!weigh(board, *subject, matching, query, clocks, held)) return {};
+  if (!weigh(board, *subject, matching, query, clocks, conditions, held)) return {};
 
   if (sudo) {
     const auto last_end = board.last_sudo_end(query.uid);

@@ -58,6 +58,10 @@ struct Answer {
 // uid is known, it is of that uid. A check of sudo or sudo-i from a process that started before the last end of a
 // sudo entitlement of that uid is denied, gate or not. Account and session decide alike, so that a grant which ended
 // in between refuses. Close: not_gated always.
-[[nodiscard]] Answer answer(const BoardView& board, const Query& query, const Clocks& clocks) noexcept;
+// `conditions`: jitd lets a grant count whose condition the board cannot carry, since it looks at that itself before
+// the session begins.
+enum class Conditions : std::uint8_t { unknown, looked_at_later };
+[[nodiscard]] Answer answer(const BoardView& board, const Query& query, const Clocks& clocks,
+                            Conditions conditions = Conditions::unknown) noexcept;
 
 }  // namespace jit::wire

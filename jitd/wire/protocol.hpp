@@ -93,6 +93,7 @@ enum class Tag : std::uint16_t {
   requester, effects, waiting_for, signer, verdict_text, rule, document, end_reason, ended_at, limit, remaining,
   description, opens, group, command, eligible, held, all, comment, host_key, policy, warning, note, count, sequence,
   time, event, hash, previous, actor, detail, name, value, origin, approvals, have, line, file, yes, on_end, segment,
+  start, extends, once,
 };
 
 struct TagRule {
@@ -138,6 +139,8 @@ inline constexpr TagRule kTags[] = {
     {Tag::have, FieldType::number, "have"},           {Tag::line, FieldType::number, "line"},
     {Tag::file, FieldType::text, "file"},             {Tag::yes, FieldType::number, "yes"},
     {Tag::on_end, FieldType::text, "on_end"},         {Tag::segment, FieldType::text, "segment"},
+    {Tag::start, FieldType::number, "start"},         {Tag::extends, FieldType::text, "extends"},
+    {Tag::once, FieldType::number, "once"},
 };
 // clang-format on
 

@@ -4,7 +4,7 @@ _jitctl_ids() { jitctl --json "$@" 2>/dev/null | grep -o '"id":"[^"]*"' | cut -d
 
 _jitctl() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' below='' word i
-  local commands='roles request status show list release pending approve deny grant sign payload revoke lock unlock
+  local commands='roles request extend run status show list release pending approve deny grant sign payload revoke lock unlock
     import export verify policy gate audit replay trust doctor setup'
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
@@ -22,7 +22,7 @@ _jitctl() {
     --gate) COMPREPLY=($(compgen -W 'sshd login sudo su' -- "$cur")); return ;;
     --file) COMPREPLY=($(compgen -W 'approvers hosts requesters' -- "$cur") $(compgen -f -- "$cur")); return ;;
     --for|--confirm|--duration) COMPREPLY=($(compgen -W '10m 30m 1h 2h 4h' -- "$cur")); return ;;
-    -m|--message|-t|--ticket|--until|--on|--segment|--role|--approver|--fingerprint|--head|--from|-n|--count|--host|\
+    -m|--message|-t|--ticket|--until|--start|--on|--segment|--role|--approver|--fingerprint|--head|--from|-n|--count|--host|\
     --speed|--max-wait|--principal|--valid-before|--valid-after|--exempt) return ;;
   esac
 
@@ -30,16 +30,18 @@ _jitctl() {
   case $command in
     '') options+=' --version'; words=$commands ;;
     roles) options+=' --all' ;;
-    request) options+=' -m --message -t --ticket --no-wait -o --output'
+    request) options+=' -m --message -t --ticket --start --no-wait -o --output'
       [[ -z $below ]] && words=$(jitctl --json roles 2>/dev/null | grep -o '"role":"[^"]*"' | cut -d'"' -f4) ;;
+    extend) options+=' -m --message -t --ticket --no-wait -o --output'; words=$(_jitctl_ids list) ;;
+    run) options+=' --role -m --message --for --' ;;
     status) options+=' --prompt' ;;
     show) words=$(_jitctl_ids list --all) ;;
     list) options+=' --all --ended' ;;
     release) options+=' --all'; words=$(_jitctl_ids list) ;;
     pending) ;;
-    approve) options+=' --for -m --message --hosts --yes --key -o --output'; words=$(_jitctl_ids pending) ;;
+    approve) options+=' --for --start -m --message --hosts --yes --key -o --output'; words=$(_jitctl_ids pending) ;;
     deny) options+=' -m --message --hosts --yes --key -o --output'; words=$(_jitctl_ids pending) ;;
-    grant) options+=' --user --role --on --segment --for --until -m --message -t --ticket --key -o --output' ;;
+    grant) options+=' --user --role --on --segment --for --until --start --once -m --message -t --ticket --key -o --output' ;;
     sign) options+=' --key -o --output --yes' ;;
     payload) ;;
     revoke) options+=' --user --approver --all --on --segment -m --message --key -o --output'; words=$(_jitctl_ids list --all) ;;

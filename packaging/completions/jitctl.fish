@@ -15,6 +15,8 @@ complete -c jitctl -s h -l help -d 'Help'
 complete -c jitctl -n '__jitctl_at' -l version -d 'Version'
 complete -c jitctl -n '__jitctl_at' -a roles -d 'What you may ask for'
 complete -c jitctl -n '__jitctl_at' -a request -d 'Ask for a role'
+complete -c jitctl -n '__jitctl_at' -a extend -d 'Ask to keep a role for longer'
+complete -c jitctl -n '__jitctl_at' -a run -d 'Run one command with the least role for it'
 complete -c jitctl -n '__jitctl_at' -a status -d 'What you hold and wait for'
 complete -c jitctl -n '__jitctl_at' -a show -d 'Everything about one request or grant'
 complete -c jitctl -n '__jitctl_at' -a list -d 'Grants and requests'
@@ -40,10 +42,10 @@ complete -c jitctl -n '__jitctl_at' -a doctor -d 'What would lock you out'
 complete -c jitctl -n '__jitctl_at' -a setup -d 'First steps'
 
 # -m and -o, --key, --on and --segment, of every command that has them.
-for command in request approve deny grant revoke lock unlock
+for command in request extend run approve deny grant revoke lock unlock
     complete -c jitctl -n "__jitctl_in $command" -s m -l message -x -d Why
 end
-for command in request approve deny grant sign revoke lock unlock
+for command in request extend approve deny grant sign revoke lock unlock
     complete -c jitctl -n "__jitctl_in $command" -s o -l output -rF -d 'Write it there'
 end
 for command in approve deny grant sign revoke lock unlock
@@ -53,8 +55,11 @@ for command in grant revoke lock unlock
     complete -c jitctl -n "__jitctl_in $command" -l on -x -a '(__fish_print_hostnames)' -d Host
     complete -c jitctl -n "__jitctl_in $command" -l segment -x -d Segment
 end
-for command in request grant
+for command in request extend grant
     complete -c jitctl -n "__jitctl_in $command" -s t -l ticket -x -d Ticket
+end
+for command in request approve grant
+    complete -c jitctl -n "__jitctl_in $command" -l start -x -d 'Not before'
 end
 for command in approve deny
     complete -c jitctl -n "__jitctl_in $command" -F
@@ -67,6 +72,9 @@ end
 
 complete -c jitctl -n '__jitctl_in roles' -l all -d 'Those not for you too'
 complete -c jitctl -n '__jitctl_in request' -l no-wait -d 'Do not wait'
+complete -c jitctl -n '__jitctl_in extend' -l no-wait -d 'Do not wait'
+complete -c jitctl -n '__jitctl_in run' -l role -x -d 'This role'
+complete -c jitctl -n '__jitctl_in run' -l for -x -a '30m 1h 2h' -d 'At most'
 complete -c jitctl -n '__jitctl_in status' -l prompt -d 'Short form for a prompt'
 complete -c jitctl -n '__jitctl_in list' -l all -d 'Of others too'
 complete -c jitctl -n '__jitctl_in list' -l ended -d 'Those over too'
@@ -76,6 +84,7 @@ complete -c jitctl -n '__jitctl_in grant' -l user -x -a '(__fish_complete_users)
 complete -c jitctl -n '__jitctl_in grant' -l role -x -d Role
 complete -c jitctl -n '__jitctl_in grant' -l for -x -a '30m 1h 2h' -d 'How long'
 complete -c jitctl -n '__jitctl_in grant' -l until -x -d 'Until when'
+complete -c jitctl -n '__jitctl_in grant' -l once -d 'For one session'
 complete -c jitctl -n '__jitctl_in sign' -l yes -d 'Do not ask'
 complete -c jitctl -n '__jitctl_in revoke' -l user -x -a '(__fish_complete_users)' -d 'Of this user'
 complete -c jitctl -n '__jitctl_in revoke' -l approver -x -d 'Approved by'

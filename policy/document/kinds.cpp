@@ -107,6 +107,12 @@ void check(const Request& request, Checks& checks) {
   checks.time(request.created, "created");
   checks.time(request.expires, "expires");
   checks.later(request.expires, request.created, "expires");
+  if (request.start) {
+    checks.time(*request.start, "start");
+    checks.later(*request.start, request.created, "start");
+    checks.that(*request.start < request.expires, "start", "it is not before expires: it would never begin");
+    checks.that(!request.extends, "start", "an extension begins when it is approved, or there would be a gap");
+  }
   checks.that(request.origin == "local" || request.origin == "pam", "origin",
               "\"local\" and \"pam\" are known to this release");
   checks.ok(parse_effects(request.effects), "effects");
@@ -118,6 +124,11 @@ void check(const Review& review, Checks& checks) {
   checks.ok(check_host_name(review.host), "host");
   if (review.duration) checks.duration(*review.duration, "duration");
   checks.that(review.approve || !review.duration, "duration", "a denial has none");
+  if (review.start) {
+    checks.time(*review.start, "start");
+    checks.that(*review.start < review.expires, "start", "it is not before expires: it would never begin");
+    checks.that(review.approve, "start", "a denial has none");
+  }
   checks.line(review.comment, "comment", 0, kMaxReason);
   checks.time(review.created, "created");
   checks.time(review.expires, "expires");

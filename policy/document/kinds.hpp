@@ -42,10 +42,12 @@ struct Request {
   std::string role;
   Seconds duration{0};
   std::string reason;
-  std::string ticket;  // empty: none
+  std::string ticket;             // empty: none
+  std::optional<WallTime> start;  // approved ahead, and not activated before
   WallTime created{};
   WallTime expires{};
-  std::string origin;  // "local", "pam"; others are refused
+  std::string origin;             // "local", "pam"; others are refused
+  std::optional<Digest> extends;  // of the document whose grant it takes over, without a gap
   std::string effects;
   std::string policy;  // digest text of the policy files, information only
   std::string nonce;
@@ -57,6 +59,7 @@ struct Review {
   Digest request;
   bool approve = false;
   std::optional<Seconds> duration;  // only ever shorter
+  std::optional<WallTime> start;    // only ever later
   std::string comment;
   WallTime created{};
   WallTime expires{};
@@ -78,6 +81,7 @@ struct GrantDocument {
   std::optional<WallTime> not_after;  // either this
   std::optional<Seconds> duration;    // or these two
   std::optional<WallTime> activate_by;
+  bool once = false;  // for one session
   std::string nonce;
   bool operator==(const GrantDocument&) const = default;
 };
@@ -120,8 +124,8 @@ using Document = std::variant<Request, Review, GrantDocument, Revocation, Lock>;
 [[nodiscard]] Result<void> check_document(const Document& document);
 
 // TOML to value, strict: `jit = 1`, `kind`, every key known and of its type, times with Z in whole seconds,
-// durations, names and sizes checked, required keys there, and keys that this release cannot enforce yet (from, once,
-// commands, start, extends, risk, ask, number, next_update) refused by name. `source` names the file in errors.
+// durations, names and sizes checked, required keys there, and keys that this release cannot enforce yet (from,
+// commands, risk, ask, number, next_update) refused by name. `source` names the file in errors.
 [[nodiscard]] Result<Document> parse_document(std::string_view payload, std::string_view source);
 
 // Value to TOML payload, keys in the fixed order of jit-documents(5), LF at the end; parse_document reads it back.

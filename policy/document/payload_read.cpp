@@ -16,8 +16,7 @@ namespace {
 constexpr std::size_t kMaxItems = 256;  // in one array
 
 // Keys that documents will know once a host can hold what they say. Ignoring one would grant more than was signed.
-constexpr std::array<std::string_view, 9> kNotYet = {"from", "once", "commands", "start",      "extends",
-                                                     "risk", "ask",  "number",   "next_update"};
+constexpr std::array<std::string_view, 6> kNotYet = {"from", "commands", "risk", "ask", "number", "next_update"};
 
 // The keys of one table, taken by name. The first error is kept and what follows yields empty values; result() gives
 // it, or the first key that nobody took.
@@ -200,9 +199,11 @@ Request read_request(Fields& in) {
   request.duration = in.duration("duration");
   request.reason = in.text("reason");
   request.ticket = in.text_or_none("ticket");
+  request.start = in.time_or_none("start");
   request.created = in.time("created");
   request.expires = in.time("expires");
   request.origin = in.text("origin");
+  if (in.has("extends")) request.extends = in.digest("extends");
   request.effects = in.text("effects");
   request.policy = in.text("policy");
   request.nonce = in.text("nonce");
@@ -219,6 +220,7 @@ Review read_review(Fields& in) {
   }
   review.approve = verdict == "approve";
   review.duration = in.duration_or_none("duration");
+  review.start = in.time_or_none("start");
   review.comment = in.text_or_none("comment");
   review.created = in.time("created");
   review.expires = in.time("expires");
@@ -240,6 +242,7 @@ GrantDocument read_grant(Fields& in) {
   grant.not_after = in.time_or_none("not_after");
   grant.duration = in.duration_or_none("duration");
   grant.activate_by = in.time_or_none("activate_by");
+  grant.once = in.yes("once");
   grant.nonce = in.text("nonce");
   return grant;
 }

@@ -92,9 +92,11 @@ void write(const Request& request, Writer& out) {
   out.duration("duration", request.duration);
   out.text("reason", request.reason);
   out.some("ticket", request.ticket);
+  out.time("start", request.start);
   out.time("created", request.created);
   out.time("expires", request.expires);
   out.text("origin", request.origin);
+  if (request.extends) out.text("extends", digest_text(*request.extends));
   out.lines("effects", request.effects);
   out.text("policy", request.policy);
   out.text("nonce", request.nonce);
@@ -105,6 +107,7 @@ void write(const Review& review, Writer& out) {
   out.text("request", digest_text(review.request));
   out.text("verdict", review.approve ? "approve" : "deny");
   out.duration("duration", review.duration);
+  out.time("start", review.start);
   out.some("comment", review.comment);
   out.time("created", review.created);
   out.time("expires", review.expires);
@@ -124,6 +127,7 @@ void write(const GrantDocument& grant, Writer& out) {
   out.time("not_after", grant.not_after);
   out.duration("duration", grant.duration);
   out.time("activate_by", grant.activate_by);
+  if (grant.once) out.yes("once");
   out.text("nonce", grant.nonce);
 }
 

@@ -39,6 +39,16 @@ Truth holds(const When& when, const Wish& wish, const Facts& facts, Seconds aske
   return result;
 }
 
+// Why a rule that approves by itself does not give this much more; empty: it does.
+std::string past_total(const Rule& rule, const Facts& facts, Seconds wanted) {
+  if (!rule.limit_total) return "";
+  const std::string most = " gives " + format_duration(*rule.limit_total) + " in 24 hours by itself";
+  if (!facts.given) return most + ", and what it gave is not known now";
+  if (*facts.given + wanted <= *rule.limit_total) return "";
+  const Seconds left = *rule.limit_total - std::min(*facts.given, *rule.limit_total);
+  return most + ", of which " + (left == Seconds{0} ? "nothing" : format_duration(left)) + " is left";
+}
+
 std::string rule_text(const Role& role, std::size_t index) {
   const std::string& name = role.rules[index].name;
   return "rule " + std::to_string(index + 1) + (name.empty() ? "" : " (" + name + ")");
@@ -139,12 +149,21 @@ Decision decide(const Policy& policy, const Wish& wish, const Facts& facts, cons
   if (asked <= Seconds{0}) return denied("the role or this host allows no time at all");
 
   Decision decision;
+  std::string spent;  // of rules that have given what they may
   decision.reasons.push_back(shown(facts.user, 256) + " is eligible through " + to_text(*eligible));
   for (std::size_t i = 0; i < role->rules.size(); ++i) {
     const Rule& rule = role->rules[i];
     const Truth truth = holds(rule.when, wish, facts, asked);
     const bool grants = rule.then == Rule::Then::approve || rule.then == Rule::Then::review;
     if (truth == Truth::no || (truth == Truth::unknown && grants)) continue;
+    if (rule.then == Rule::Then::approve && !wish.direct) {
+      if (std::string why = past_total(rule, facts, std::min(asked, rule.limit_duration.value_or(asked)));
+          !why.empty()) {
+        spent = rule_text(*role, i) + why;
+        decision.reasons.push_back(spent);
+        continue;
+      }
+    }
 
     decision.rule = rule_text(*role, i);
     decision.message = rule.message;
@@ -160,6 +179,7 @@ Decision decide(const Policy& policy, const Wish& wish, const Facts& facts, cons
     }
     return decision;
   }
+  decision.message = spent;
   decision.reasons.emplace_back("no rule of the role matches");
   return decision;
 }

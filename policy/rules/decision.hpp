@@ -18,6 +18,9 @@ struct Facts {
   std::uint32_t uid = 0;
   std::set<std::string> groups;       // by name, without the memberships that we gave
   std::vector<std::string> segments;  // of this host
+  // Of the role that is asked for: how long the user had it by rules that approve by themselves, in the 24 h before
+  // it would begin. nullopt: not known.
+  std::optional<Seconds> given = Seconds{0};
 };
 
 struct Wish {
@@ -52,7 +55,7 @@ inline constexpr Seconds kDefaultDuration = std::chrono::hours(1);
 // approve when every approval is satisfied at once by different people (a matching, so no order of signers matters),
 // else review. A direct grant under a rule that approves by itself needs one consent of an approver of the role (or,
 // for a role without approvers, of a revoker), else it is denied. No role, not eligible, wrong segment, no matching
-// rule: deny.
+// rule: deny. A rule that would by itself give more than its `total` does not match, unless a person has signed.
 [[nodiscard]] Decision decide(const Policy& policy, const Wish& wish, const Facts& facts,
                               const std::vector<PersonRef>& consents, Seconds ceiling, WallTime now);
 

@@ -256,6 +256,12 @@ class Loader {
       table.problem("approvals", "has no meaning but with then = \"review\"");
     if (auto limits = table.table("limits")) {
       rule.limit_duration = limits->duration("duration");
+      rule.limit_total = limits->duration("total");
+      if (rule.limit_total && then != "approve")
+        limits->problem("total",
+                        "has a meaning only with then = \"approve\": it bounds what is given without a person");
+      if (rule.limit_total && rule.limit_duration && *rule.limit_total < *rule.limit_duration)
+        limits->problem("total", "is shorter than duration, so that the rule would never give that much");
       limits->finish();
       if (then == "deny") table.problem("limits", "has no meaning with then = \"deny\"");
     }

@@ -54,6 +54,8 @@ struct Rule {
   When when;
   std::vector<Approval> approvals;  // review: all of them, by different people
   std::optional<Seconds> limit_duration;
+  std::optional<Seconds>
+      limit_total;      // approve: of the role in 24 h to one user, by rules that approve by themselves
   std::string message;  // for people who are denied
   Place place;
 };

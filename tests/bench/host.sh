@@ -115,7 +115,7 @@ printf 'the last of %d members after %.0f ms, of %d drop-ins after %.0f ms', $me
 END
   root sh -c "perl -e 'printf qq(bench%d:x:%d:100::/nonexistent:/bin/sh\n), \$_, 20000 + \$_ for 0 .. $grants - 1' >>/etc/passwd
     perl -e 'printf qq(bench%d:*:19000:0:99999:7:::\n), \$_ for 0 .. $grants - 1' >>/etc/shadow"
-  set_policy "$(policy | sed '/roles.quick/,/eligible/s/^eligible.*/eligible = ["alice", "@users"]/')
+  set_policy "$(policy | sed '/roles.quick/,/eligible/s/^eligible.*/eligible = ["alice", "@users"]/; /^leads/a revokers = ["carol"]')
 
 [roles.runner]
 eligible = [\"@users\"]
@@ -142,6 +142,31 @@ then = \"approve\""
     table "systemctl start with 1000 grants of role $role" "$(root perl /root/start.pl 1000)"
     end=$(root sh -c "cut -d' ' -f4 /var/lib/jit/ends | head -1")
     table "  all of them end in one second" "$(root perl /root/all.pl "$end")"
+  done
+  # The panic button, root's and an approver's, each on 1000 grants without and with a drop-in each.
+  put /root/panic.pl <<'END'
+use strict; use Time::HiRes qw(time usleep);
+my $t = time; my ($group, $dropins, $answer);
+my $pid = open my $said, '-|', @ARGV or die; my $out = '';
+while (!defined $group || !defined $dropins || !defined $answer) {
+  my $now = time;
+  if ($now > $t + 20) { print 'still there after 20 s'; exit 1 }
+  my @files = glob '/run/jit/sudoers.d/jit-*';
+  open my $f, '<', '/etc/group'; my ($line) = grep { /^db:/ } <$f>;
+  $dropins //= time if !@files; $group //= time if $line !~ /bench/;
+  if (!defined $answer) { my $r = ''; vec($r, fileno $said, 1) = 1;
+    if (select $r, undef, undef, 0) { my $n = sysread $said, my $part, 65536; $out .= $part; $answer = time if !$n } }
+  usleep(1000);
+}
+printf 'the last drop-in gone after %.0f ms, the last membership after %.0f ms, answered after %.0f ms',
+  ($dropins - $t) * 1000, ($group - $t) * 1000, ($answer - $t) * 1000;
+END
+  for what in "quick jitctl release --all" "quick runuser -l carol -c 'jitctl revoke --all -m panic'" \
+    "runner runuser -l carol -c 'jitctl revoke --all -m panic'"; do
+    root systemctl stop jitd.service
+    fill 1000 3600 "${what%% *}"
+    table "systemctl start with 1000 grants of role ${what%% *}" "$(root perl /root/start.pl 1000)"
+    table "  ${what#* }" "$(root perl /root/panic.pl sh -c "${what#* }")"
   done
   root systemctl stop jitd.service
   root /root/bench_fill 0

@@ -73,6 +73,31 @@ TEST_CASE("P4: killed anywhere in an end", "[core][engine]") {
       });
 }
 
+TEST_CASE("P4: killed anywhere in an extension, the grant goes on as one or as the other", "[core][engine][extend]") {
+  const std::string role = GENERATE(as<std::string>{}, "dba", "shell");
+  kill_everywhere(
+      [&](World& world) {
+        const Outcome first = world.active(kAlice, role);
+        const Outcome more = world.wished(kAlice, {"", kHour * 3, "more", "", std::nullopt, first.id});
+        return std::pair(first, more);
+      },
+      [](World& world, const auto& made) { world.submit(world.review(made.second.id, "carol")); },
+      [](World& world, const auto& made) {
+        world.pass(6);  // what waits for the other to be back looks again
+        const bool first = world.state(made.first.id) == GrantState::active;
+        const bool second = world.state(made.second.id) == GrantState::active;
+        CHECK(first != second);
+        CHECK(world.host.given.size() == 1);
+        CHECK(world.host.given.begin()->first == made.first.id);
+        CHECK(world.inconsistency().empty());
+        if (first) {
+          CHECK(world.state(made.second.id) == GrantState::pending);
+          CHECK(world.submitted(world.review(made.second.id, "dave")).state == GrantState::active);
+          CHECK(world.state(made.first.id) == GrantState::ended);
+        }
+      });
+}
+
 TEST_CASE("P4: an end that was marked on disk stays one", "[core][engine]") {
   World world;
   const Outcome granted = world.active(kAlice, "dba");

@@ -88,6 +88,11 @@ class WrappedStore final : public Store {
   Result<void> put(const GrantRecord& one) override { return store_->put(one); }
   Result<std::vector<GrantRecord>> grants(std::int64_t since) override { return store_->grants(since); }
   Result<std::optional<GrantRecord>> grant(const Digest& digest) override { return store_->grant(digest); }
+  Result<std::vector<GrantRecord>> given_by_rules(std::uint32_t uid, const std::string& role,
+                                                  std::int64_t since) override {
+    if (world_.silent_store) return jit::fail(Errc::system, "database disk image is malformed");
+    return store_->given_by_rules(uid, role, since);
+  }
   Result<void> put(const LockRecord& one) override { return store_->put(one); }
   Result<std::vector<LockRecord>> locks() override { return store_->locks(); }
   Result<void> put(const RevocationRecord& one) override { return store_->put(one); }
@@ -123,204 +128,7 @@ class WrappedStore final : public Store {
 
 }  // namespace
 
-// --- effector
-// ---------------------------------------------------------------------------------------------------------
-
-Result<void> FakeEffector::failing(const std::string& call) {
-  calls.push_back(call);
-  const auto found = failures.find(call);
-  if (found == failures.end() || found->second.second == 0) return {};
-  --found->second.second;
-  return jit::fail(found->second.first, call + " failed on purpose");
-}
-
-Result<void> FakeEffector::prepare_all(const std::vector<Entitlement>& entitlements) {
-  return plug_.through([&]() -> Result<void> {
-    if (Result<void> fine = failing("prepare"); !fine) return fine;
-    for (const Entitlement& one : entitlements) {
-      if (Result<void> done = record_end(one); !done) return done;
-    }
-    return {};
-  });
-}
-
-Result<void> FakeEffector::record_end(const Entitlement& entitlement) {
-  const auto known = disk.find(entitlement.grant);
-  if (known != disk.end() && !known->second.active) return jit::fail(Errc::refused, "it is marked ended");
-  disk[entitlement.grant] = {entitlement.grant,
-                             digest_text(entitlement.digest),
-                             entitlement.not_after,
-                             boot,
-                             entitlement.boot_deadline_ms,
-                             true,
-                             ""};
-  return {};
-}
-
-Result<void> FakeEffector::give_all(const std::vector<Entitlement>& entitlements) {
-  return plug_.through([&]() -> Result<void> {
-    for (const Entitlement& one : entitlements) REQUIRE(disk.contains(one.grant));  // the durable record comes first
-    if (Result<void> fine = failing("give"); !fine) return fine;
-    for (const Entitlement& one : entitlements) {
-      if (one.user == cannot_be_given) return jit::fail(Errc::refused, "this one failed on purpose");
-      given[one.grant] = one;
-    }
-    return {};
-  });
-}
-
-Taken FakeEffector::take(const std::vector<EndOrder>& orders) {
-  return plug_.through([&]() -> Taken {
-    Taken taken;
-    taken.notes = std::exchange(to_note, {});
-    if (Result<void> fine = failing("take"); !fine) {
-      taken.failures.push_back(fine.error().message);
-      return taken;
-    }
-    for (const EndOrder& order : orders) {
-      const auto ended = std::erase_if(running, [&](const auto& one) { return one.second == order.grant; }) +
-                         std::erase_if(logins, [&](const auto& one) { return one.second == order.grant; });
-      if (ended > 0) taken.ended[order.grant] = ended;
-      given.erase(order.grant);
-      board.erase(order.grant);
-      if (const auto known = disk.find(order.grant); known != disk.end() && known->second.active) {
-        known->second.active = false;
-        known->second.reason = order.reason;
-      }
-    }
-    return taken;
-  });
-}
-
-Taken FakeEffector::reconcile(const std::vector<Entitlement>& wanted) {
-  return plug_.through([&]() -> Taken {
-    Taken taken;
-    if (Result<void> fine = failing("reconcile"); !fine) {
-      taken.failures.push_back(fine.error().message);
-      return taken;
-    }
-    given.clear();
-    for (const Entitlement& one : wanted) {
-      if (record_end(one)) given[one.grant] = one;
-    }
-    return taken;
-  });
-}
-
-Result<bool> FakeEffector::elevate(const std::string& grant, bool leave, std::int32_t pid) {
-  if (Result<void> fine = failing("elevate"); !fine) return tl::unexpected<Error>(fine.error());
-  running[pid] = leave ? "left " + grant : grant;
-  return recorded.contains(pid);
-}
-
-Result<void> FakeEffector::let_in(const std::string& grant, std::int32_t pid) {
-  if (Result<void> fine = failing("let_in"); !fine) return fine;
-  logins[pid] = grant;
-  return {};
-}
-
-Result<void> FakeEffector::publish(const std::vector<Entitlement>& wanted) {
-  return plug_.through([&]() -> Result<void> {
-    if (Result<void> fine = failing("publish"); !fine) return fine;
-    board.clear();
-    for (const Entitlement& one : wanted) board[one.grant] = one;
-    return {};
-  });
-}
-
-Result<std::vector<EndRecord>> FakeEffector::ends() {
-  std::vector<EndRecord> records;
-  for (const auto& [grant, record] : disk) records.push_back(record);
-  return records;
-}
-
-void FakeEffector::settled(const std::vector<std::string>& grants) {
-  for (const std::string& grant : grants) disk.erase(grant);
-}
-
-void FakeEffector::forget(std::int64_t until) {
-  std::erase_if(disk, [&](const auto& entry) { return entry.second.not_after + 86400 < until; });
-}
-
-bool FakeEffector::member(const std::string& user, const std::string& group) const {
-  if (before.contains({user, group})) return true;
-  return std::any_of(given.begin(), given.end(), [&](const auto& entry) {
-    const std::vector<GroupEffect>& groups = entry.second.effects.groups;
-    return entry.second.user == user &&
-           std::any_of(groups.begin(), groups.end(), [&](const GroupEffect& one) { return one.group == group; });
-  });
-}
-
-// --- questions and facts
-// ----------------------------------------------------------------------------------------------
-
-void FakeQuestions::say(std::function<void()> answer) {
-  if (!late) return answer();
-  waiting.push_back(std::move(answer));
-}
-
-void FakeQuestions::answer_all() {
-  while (!waiting.empty()) {
-    const std::function<void()> next = std::move(waiting.front());
-    waiting.pop_front();
-    next();
-  }
-}
-
-void FakeQuestions::account(std::uint32_t uid, Answer<Account> then) {
-  say([this, uid, then = std::move(then)] {
-    if (silent) return then(jit::fail(Errc::unavailable, "no answer in time"));
-    for (const auto& [name, one] : accounts) {
-      if (one.uid == uid) return then(one);
-    }
-    then(jit::fail(Errc::not_found, "no such account"));
-  });
-}
-
-void FakeQuestions::account(const std::string& name, Answer<Account> then) {
-  say([this, name, then = std::move(then)] {
-    if (silent) return then(jit::fail(Errc::unavailable, "no answer in time"));
-    const auto found = accounts.find(name);
-    if (found == accounts.end()) return then(jit::fail(Errc::not_found, "no such account"));
-    then(found->second);
-  });
-}
-
-void FakeQuestions::readback(const std::string&, const Effects&, const std::string&, Answer<bool> then) {
-  say([this, then = std::move(then)] { then(readback_says); });
-}
-
-void FakeQuestions::standing_rule(const std::string&, Answer<bool> then) {
-  say([this, then = std::move(then)] { then(standing_says); });
-}
-
-Result<std::uint32_t> FakeFacts::gid_of(const std::string& group) const {
-  const auto found = gids.find(group);
-  if (found == gids.end()) return jit::fail(Errc::not_found, "there is no local group " + group);
-  return found->second;
-}
-
-Result<std::uint32_t> FakeFacts::uid_of(const std::string& user) const {
-  if (user == "postgres") return 110;
-  return jit::fail(Errc::not_found, "there is no local user " + user);
-}
-
-bool FakeFacts::local_member(const std::string& user, const std::string& group) const {
-  return host_.member(user, group);
-}
-
-Gifts FakeFacts::gifts() const {
-  Gifts gifts;
-  for (const auto& [grant, one] : host_.given) {
-    for (const GroupEffect& group : one.effects.groups) {
-      if (!host_.before.contains({one.user, group.group})) gifts.add(one.user, one.uid, group.group);
-    }
-  }
-  return gifts;
-}
-
 // --- world
-// ------------------------------------------------------------------------------------------------------------
 
 World::World() : policy_text(kPolicy) {
   config.host = "db1";
@@ -493,10 +301,27 @@ Lock World::lock() const {
 
 std::optional<Result<Outcome>> World::ask(std::uint32_t uid, const std::string& role, std::optional<Seconds> duration,
                                           const std::string& why, std::optional<std::uint32_t> loginuid) {
+  return wish(uid, {role, duration, why, ""}, loginuid);
+}
+
+std::optional<Result<Outcome>> World::wish(std::uint32_t uid, const WishInput& wish,
+                                           std::optional<std::uint32_t> loginuid) {
   auto answer = std::make_shared<std::optional<Result<Outcome>>>();
-  engine->request({uid, loginuid, 1}, {role, duration, why, ""},
-                  [answer](Result<Outcome> outcome) { *answer = std::move(outcome); });
+  engine->request({uid, loginuid, 1}, wish, [answer](Result<Outcome> outcome) { *answer = std::move(outcome); });
   return *answer;
+}
+
+Outcome World::wished(std::uint32_t uid, const WishInput& what) {
+  const std::optional<Result<Outcome>> answer = wish(uid, what);
+  REQUIRE(answer);
+  if (!*answer) FAIL((*answer).error().message);
+  return **answer;
+}
+
+std::string World::wish_refused(std::uint32_t uid, const WishInput& what) {
+  const std::optional<Result<Outcome>> answer = wish(uid, what);
+  REQUIRE(answer);
+  return *answer ? "accepted: " + (**answer).message : answer->error().message;
 }
 
 Outcome World::asked(std::uint32_t uid, const std::string& role, std::optional<Seconds> duration,
@@ -576,8 +401,9 @@ std::string World::inconsistency() {
   engine->list({0, std::nullopt, 1}, true, false,
                [&](Result<std::vector<GrantView>> got) { views = std::move(*got); });
   for (const GrantView& one : views) {
-    if (one.record.state == GrantState::active) in_force[one.record.id] = one.record;
-    if (one.record.state == GrantState::activating) on_the_way[one.record.id] = one.record;
+    const std::string id = entitlement_id(one.record);
+    if (one.record.state == GrantState::active) in_force[id] = one.record;
+    if (one.record.state == GrantState::activating) on_the_way[id] = one.record;
   }
   for (const auto& [grant, entitlement] : host.given) {
     // What is on the way has been given already, and is in force once it is proven and on the board.

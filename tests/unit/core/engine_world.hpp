@@ -73,6 +73,14 @@ class FakeEffector final : public Effector {
   Result<void> let_in(const std::string& grant, std::int32_t pid) override;
   void let_out(std::int32_t pid) override { logins.erase(pid); }
   std::map<std::string, std::string> residue() override { return std::exchange(found_in_files, {}); }
+  Result<std::string> name_of(std::int32_t pid) override {
+    if (!processes.contains(pid)) return jit::fail(Errc::not_found, "it is gone");
+    return std::to_string(pid) + " 1000";
+  }
+  bool runs(const std::string& process) override { return processes.contains(std::stoi(process)); }
+  bool same_login(std::int32_t pid, const std::string& process) override {
+    return processes.contains(pid) && processes.at(pid) == std::stoi(process);
+  }
   void warn(const std::vector<std::string>& grants) override {
     warned.insert(warned.end(), grants.begin(), grants.end());
   }
@@ -94,8 +102,9 @@ class FakeEffector final : public Effector {
   std::string cannot_be_given;                  // a user
   std::map<std::int32_t, std::string> running;  // process: its grant, "left ID" where it is left alone
   std::map<std::int32_t, std::string> logins;
-  std::map<std::string, std::string> found_in_files;        // reports, by grant
-  std::vector<std::string> warned;                          // grants whose processes got SIGTERM
+  std::map<std::string, std::string> found_in_files;  // reports, by grant
+  std::map<std::int32_t, std::int32_t> processes;  // that run, and the process of the login that each is in; 0: none
+  std::vector<std::string> warned;                 // grants whose processes got SIGTERM
   std::vector<std::pair<std::uint32_t, std::string>> told;  // uid, line
   std::vector<std::string> to_note;                         // what the next take notes
   std::vector<std::string> calls;
@@ -180,6 +189,10 @@ class World {
   std::optional<Result<Outcome>> ask(std::uint32_t uid, const std::string& role,
                                      std::optional<Seconds> duration = std::nullopt, const std::string& why = "why",
                                      std::optional<std::uint32_t> loginuid = std::nullopt);
+  std::optional<Result<Outcome>> wish(std::uint32_t uid, const WishInput& wish,
+                                      std::optional<std::uint32_t> loginuid = std::nullopt);
+  Outcome wished(std::uint32_t uid, const WishInput& what);            // that must succeed
+  std::string wish_refused(std::uint32_t uid, const WishInput& what);  // that must not; why
   Outcome asked(std::uint32_t uid, const std::string& role, std::optional<Seconds> duration = std::nullopt,
                 const std::string& why = "why");  // that must succeed
   std::optional<Result<Outcome>> submit(const std::string& text);
@@ -203,6 +216,7 @@ class World {
   FakeFacts facts{host};
   bool full_disk = false;           // commits fail
   std::vector<std::string> unread;  // locks and revocations that the database does not know
+  bool silent_store = false;        // the database does not say what rules gave
   std::string policy_text;
   std::vector<TrustLine> lines;
   HostConfig config;

@@ -116,7 +116,12 @@ TEST_CASE("every kind reads back from its payload, whatever it holds", "[documen
     request.reason = *free_text(1, kMaxReason);
     request.ticket = *free_text(0, 128);
     request.created = some_time();
-    request.expires = request.created + some_duration();
+    request.expires = request.created + some_duration() + Seconds(1);
+    if (*rc::gen::arbitrary<bool>()) {
+      request.start = request.expires - Seconds(1);
+    } else if (*rc::gen::arbitrary<bool>()) {
+      request.extends = sha256(request.reason);
+    }
     Effects effects;
     for (const std::string& one : some(user())) effects.groups.push_back({one, 7});
     for (const std::string& one : some(user())) {
@@ -134,6 +139,7 @@ TEST_CASE("every kind reads back from its payload, whatever it holds", "[documen
     review.comment = *free_text(0, kMaxReason);
     review.created = some_time();
     review.expires = review.created + some_duration();
+    if (review.approve && *rc::gen::arbitrary<bool>()) review.start = review.created;
     reads_back(review);
   }));
   CHECK(rc::check("grants", [] {
@@ -148,6 +154,7 @@ TEST_CASE("every kind reads back from its payload, whatever it holds", "[documen
     grant.not_after.reset();
     if (grant.hosts.size() == 1 && grant.segments.empty()) grant.host_key = fingerprint(kHostKey);
     if (*rc::gen::arbitrary<bool>()) grant.not_before = grant.created;
+    grant.once = *rc::gen::arbitrary<bool>();
     if (*rc::gen::arbitrary<bool>()) {
       grant.not_after = grant.created + some_duration();
     } else {
@@ -213,8 +220,7 @@ TEST_CASE("versions, kinds and keys that are not known are refused by name (P7)"
 }
 
 TEST_CASE("keys that this release cannot enforce are refused by name, never ignored", "[document][kinds]") {
-  for (const std::string key :
-       {"from", "once", "commands", "start", "extends", "risk", "ask", "number", "next_update"}) {
+  for (const std::string key : {"from", "commands", "risk", "ask", "number", "next_update"}) {
     INFO(key);
     for (const Document& document :
          {Document(sample_request(kHostKey)), Document(sample_review()), Document(sample_grant()),
@@ -279,6 +285,41 @@ TEST_CASE("keys have one type each", "[document][kinds]") {
   CHECK(says(error_of(with(request, "expires", "")), "expires"));
   std::string effects = to_payload(request);
   CHECK(says(error_of(effects.replace(effects.find("gid 115"), 7, "gid 0115")), "effects"));
+}
+
+TEST_CASE("start, extends and once say what they mean, or the document is refused", "[document][kinds]") {
+  Request request = sample_request(kHostKey);
+  request.start = request.created + Seconds(60);
+  const std::string line = "start = " + format_utc(*request.start);
+  CHECK(error_of(to_payload(request)).empty());
+  CHECK(says(error_of(with(request, "start", "start = 2026-11-22T05:10:39Z")), "not after created"));
+  CHECK(says(error_of(with(request, "start", "start = 2026-11-23T05:10:39Z")), "not before expires"));
+  CHECK(says(error_of(with(request, "start", "start = 2026-11-22T09:10:39+02:00")), "start"));
+  CHECK(says(error_of(with(request, "start", "start = \"2026-11-22T06:10:39Z\"")), "start"));
+  request.extends = sha256("before");
+  CHECK(says(error_of(to_payload(request)), "gap"));
+  request.start.reset();
+  CHECK(error_of(to_payload(request)).empty());
+  CHECK(says(error_of(with(request, "extends", "extends = \"0123456789abcdef\"")), "extends"));
+  CHECK(says(error_of(with(request, "extends", "extends = [\"" + digest_text(sha256("x")) + "\"]")), "extends"));
+
+  Review review = sample_review();
+  review.start = review.created - Seconds(60);  // earlier than anything: it is for the host to let it say nothing
+  CHECK(error_of(to_payload(review)).empty());
+  review.start = review.expires;
+  CHECK(says(error_of(to_payload(review)), "not before expires"));
+  review.start = review.created;
+  review.approve = false;
+  review.duration.reset();
+  CHECK(says(error_of(to_payload(review)), "a denial has none"));
+  CHECK(says(error_of(after_kind(sample_review(), "extends = \"" + digest_text(sha256("x")) + "\"")), "extends"));
+
+  GrantDocument grant = sample_grant();
+  grant.once = true;
+  CHECK(error_of(to_payload(grant)).empty());
+  CHECK(says(error_of(with(grant, "once", "once = false")), "true or left out"));
+  CHECK(says(error_of(with(grant, "once", "once = 1")), "true or left out"));
+  CHECK(says(error_of(after_kind(sample_grant(), line)), "start"));  // a grant says not_before
 }
 
 TEST_CASE("TOML's own freedoms let nothing slip", "[document][kinds]") {

@@ -252,3 +252,31 @@ TEST_CASE("values that no code ever stored deny (CVE-2023-42465)", "[rules]") {
   policy.roles.at("r").rules[0].approvals = {{"leads", 4000000000U}};
   CHECK(judge(policy, wish(), {person("carol")}).verdict == Verdict::review);
 }
+
+TEST_CASE("a rule that approves by itself gives no more than its total", "[rules]") {
+  const std::string bounded = rule("then = \"approve\"\nlimits = { duration = \"2h\", total = \"4h\" }");
+  const Policy policy = with_rules(bounded);
+  Facts facts = alice();
+  const auto given = [&](std::optional<Seconds> so_far, const Policy& by, Seconds wanted, bool direct = false) {
+    facts.given = so_far;
+    Wish one = wish();
+    one.duration = wanted;
+    one.direct = direct;
+    return judge(by, one, {}, facts);
+  };
+  constexpr Seconds hour{3600};
+  CHECK(given(hour * 2, policy, hour * 2).verdict == Verdict::approve);
+  CHECK(given(hour * 2, policy, hour * 3).verdict == Verdict::approve);  // of which the rule gives two
+  const Decision past = given(hour * 2 + Seconds(1), policy, hour * 2);
+  CHECK(past.verdict == Verdict::deny);
+  CHECK(past.message == "rule 1 gives 4h in 24 hours by itself, of which 7199s is left");
+  CHECK(given(hour * 9, policy, Seconds(1)).verdict == Verdict::deny);
+  CHECK(given(std::nullopt, policy, Seconds(1)).verdict == Verdict::deny);
+  // The next rule decides, and what a person signs is not bounded by it.
+  const Policy then_ask = with_rules(bounded + kReview);
+  CHECK(given(hour * 4, then_ask, hour).verdict == Verdict::review);
+  CHECK(given(hour * 4, policy, hour, true).reasons.back().find("needs the signature") != std::string::npos);
+  // A rule that denies is not passed over because the one before it is spent.
+  const Policy then_deny = with_rules(bounded + rule("then = \"deny\"") + kReview);
+  CHECK(given(hour * 4, then_deny, hour).verdict == Verdict::deny);
+}

@@ -109,6 +109,12 @@ TEST_CASE("keys of later releases and unknown keys are errors that name file, li
   const std::string later = ": this release cannot enforce it yet; remove the key";
   const std::string review = "\n[[roles.r.rules]]\nthen = \"review\"\napprovals = [{ by = \"leads\" }]\n";
   check_all({
+      {role("", "\n[[roles.r.rules]]\nthen = \"approve\"\nlimits = { duration = \"2h\", total = \"1h\" }\n" + kSets),
+       "p.toml:7: roles.r.rules[1].limits.total: is shorter than duration, so that the rule would never give that "
+       "much"},
+      {role("", review + "limits = { total = \"1h\" }\n" + kSets),
+       "p.toml:8: roles.r.rules[1].limits.total: has a meaning only with then = \"approve\": it bounds what is given "
+       "without a person"},
       {role("", review + "escalate = [{ after = \"30m\", by = \"leads\" }]\n" + kSets),
        "p.toml:8: roles.r.rules[1].escalate" + later},
       {role("from = [\"10.0.0.0/8\"]\n"), "p.toml:4: roles.r.from" + later},

@@ -69,6 +69,7 @@ class FakeEngine final : public Engine {
   Result<Outcome> outcome = Outcome{"0123456789abcdef", GrantState::pending, "waiting for dba-leads (0 of 1)"};
   std::function<void(Reply<Outcome>)> on_request;  // keeps the reply for later
   std::string barred_by;
+  std::vector<RoleView> own_roles;
   std::size_t rows = 1;  // of list
 
   void request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) override {
@@ -90,6 +91,7 @@ class FakeEngine final : public Engine {
   }
   void roles(const Caller& caller, Reply<std::vector<RoleView>> reply) override {
     called("roles", caller);
+    if (!own_roles.empty()) return reply(own_roles);
     RoleView role;
     role.name = "dba";
     role.commands = many_commands;

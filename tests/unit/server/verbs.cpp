@@ -168,6 +168,67 @@ TEST_CASE("a role that does not fit a frame is still listed", "[server]") {
   CHECK(reply[1].number(Tag::count) == 1);
 }
 
+TEST_CASE("roles for a command are those that allow exactly it, least first, with whom it runs as", "[server]") {
+  Bench bench;
+  auto view = std::make_shared<HostView>(*bench.host);
+  const auto role = [&](const std::string& name, const Command& command, bool eligible, const std::string& rule) {
+    Role& made = view->policy.roles[name];
+    made.name = name;
+    made.sudo.push_back({"daemon", {command}, true, Recording::none});
+    RoleView seen;
+    seen.name = name;
+    seen.eligible = eligible;
+    seen.rule = rule;
+    bench.engine.own_roles.push_back(seen);
+  };
+  role("any", {"/usr/bin/id", {}, true}, true, "approved by itself");
+  role("denied", {"/usr/bin/id", {"-u"}, false}, true, "denied: no rule of the role matches");
+  role("exact", {"/usr/bin/id", {"-u"}, false}, true, "needs leads (1)");
+  role("foreign", {"/usr/bin/id", {"-u"}, false}, false, "approved by itself");
+  role("other", {"/usr/bin/cat", {}, true}, true, "approved by itself");
+  bench.host = view;
+  Client client(bench.path());
+  const auto roles_for = [&](const std::vector<std::string>& words, const std::string& only = "") {
+    const auto reply = bench.call(client, Verb::roles, [&](wire::Writer& frame) {
+      for (const auto& word : words) frame.text(Tag::command, word);
+      if (!only.empty()) frame.text(Tag::role, only);
+    });
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i + 1 < reply.size(); ++i)
+      names.push_back(std::string(reply[i].text(Tag::role)) + " " + std::string(reply[i].text(Tag::target)));
+    return names;
+  };
+  CHECK(roles_for({"/usr/bin/id", "-u"}) == std::vector<std::string>{"exact daemon", "any daemon", "denied daemon"});
+  CHECK(roles_for({"/usr/bin/id", "-u"}, "any") == std::vector<std::string>{"any daemon"});
+  CHECK(roles_for({"/usr/bin/id"}) == std::vector<std::string>{"any daemon"});
+  CHECK(roles_for({"/usr/bin/id", ""}) == std::vector<std::string>{"any daemon"});
+  CHECK(roles_for({"/bin/sh"}).empty());
+  CHECK(roles_for({}).size() == 5);
+}
+
+TEST_CASE("a request says either a role or what it extends", "[server]") {
+  Bench bench;
+  Client client(bench.path());
+  const auto ask = [&](const char* role, const char* extends, std::uint64_t start) {
+    const auto reply = bench.call(client, Verb::request, [&](wire::Writer& frame) {
+      frame.text(Tag::reason, "why");
+      if (role != nullptr) frame.text(Tag::role, role);
+      if (extends != nullptr) frame.text(Tag::extends, extends);
+      if (start != 0) frame.number(Tag::start, start);
+    });
+    REQUIRE(reply.size() == 1);
+    return reply[0].status();
+  };
+  CHECK(ask(nullptr, nullptr, 0) == Status::usage);
+  CHECK(ask("dba", "0123", 0) == Status::usage);
+  CHECK(ask("dba", nullptr, UINT64_MAX) == Status::usage);
+  CHECK(bench.engine.calls.empty());
+  CHECK(ask("dba", nullptr, 4070908800) == Status::pending);
+  CHECK(bench.engine.last_wish.start == WallTime(Seconds(4070908800)));
+  CHECK(ask(nullptr, "0123", 0) == Status::pending);
+  CHECK(bench.engine.last_wish.extends == "0123");
+}
+
 TEST_CASE("wait answers when the state changes, and at its time", "[server]") {
   Bench bench;
   bench.engine.views["0123"] = FakeEngine::view("0123456789abcdef");

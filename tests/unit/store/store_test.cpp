@@ -210,6 +210,75 @@ TEST_CASE("P6: a disk without room is an error, and the database as it was", "[s
   CHECK(store->put(large));  // room again
 }
 
+TEST_CASE("a database of the first release keeps its grants and takes what newer ones say", "[store]") {
+  const Dir dir;
+  {
+    const auto store = open(dir);
+    REQUIRE(store->put(grant("a", GrantState::active)));
+  }
+  {
+    SQLite::Database database(dir.db(), SQLite::OPEN_READWRITE);
+    database.exec("DROP INDEX grants_by_uid");
+    for (const std::string column : {"start", "extends", "once", "session"})
+      database.exec("ALTER TABLE grants DROP COLUMN " + column);
+    database.exec("PRAGMA user_version = 1");
+  }
+  const auto store = open(dir);
+  const GrantRecord before = **store->grant(grant("a").digest);
+  CHECK(before.user == grant("a").user);
+  CHECK(before.start == 0);
+  CHECK(before.extends.empty());
+  CHECK_FALSE(before.once);
+  GrantRecord after = grant("b", GrantState::active);
+  after.start = 1'800'000'000;
+  after.extends = {before.digest, sha256("c")};
+  after.once = true;
+  after.session = "500 12345";
+  REQUIRE(store->put(after));
+  const GrantRecord read = **store->grant(after.digest);
+  CHECK(read.start == after.start);
+  CHECK(read.extends == after.extends);
+  CHECK(read.once);
+  CHECK(read.session == after.session);
+}
+
+TEST_CASE("what rules gave by themselves is found by user and role, in force or since a time", "[store]") {
+  const Dir dir;
+  const auto store = open(dir);
+  const auto put = [&](const std::string& text, GrantState state, std::int64_t ended) {
+    GrantRecord record = grant(text, state);
+    record.uid = 1001;
+    record.role = "dba";
+    record.consents.clear();
+    record.direct = false;
+    record.activated = 100;
+    record.ended = ended;
+    return record;
+  };
+  const auto given = [&] { return store->given_by_rules(1001, "dba", 500)->size(); };
+  REQUIRE(store->put(put("a", GrantState::active, 0)));
+  REQUIRE(store->put(put("b", GrantState::ended, 500)));
+  CHECK(given() == 2);
+  REQUIRE(store->put(put("c", GrantState::ended, 499)));
+  REQUIRE(store->put(put("d", GrantState::refused, 600)));
+  REQUIRE(store->put(put("e", GrantState::pending, 0)));
+  GrantRecord other = put("f", GrantState::active, 0);
+  SECTION("another user") {
+    other.uid = 1002;
+  }
+  SECTION("another role") {
+    other.role = "ops";
+  }
+  SECTION("by somebody's consent") {
+    other.consents = {{"carol", true}};
+  }
+  SECTION("issued directly") {
+    other.direct = true;
+  }
+  REQUIRE(store->put(other));
+  CHECK(given() == 2);
+}
+
 TEST_CASE("a newer schema and a damaged file are refused with words", "[store]") {
   const Dir dir;
   open(dir).reset();

@@ -166,6 +166,13 @@ TEST_CASE("a condition that only jitd can judge never opens by the board", "[wir
   CHECK(ask(with(each), sudo("alice", 1000)).verdict == Verdict::deny);  // shut whatever jitd says
 }
 
+TEST_CASE("what runs by a grant that only jitd can judge is asked about, gate or not", "[wire]") {
+  GrantOnBoard each = grant(kId, "carol", 1002, {});
+  each.has_sudo = each.conditional = true;
+  CHECK(ask(with(each), sudo("carol", 1002)).live_sudo);
+  CHECK(std::string(ask(with(each), sudo("carol", 1002)).grant).empty());
+}
+
 TEST_CASE("P2: a sudo that waited while a grant ended is refused, gate or not", "[wire]") {
   BoardContent board = content();
   board.sudo_ends = {{1002, kStarted}};
