@@ -46,7 +46,7 @@ class Search {
       const bool is_own = std::ranges::find(own, lost.first) != own.end();
       if (!is_own && std::ranges::find(groups, lost.first) == groups.end()) continue;
       const auto uids = numbers(line_of(*status, "Uid:"));
-      if (const auto user = who_lost_it(lost, is_own, pid, uids)) {
+      if (const auto user = who_lost_it(lost, is_own, pid, uids); user && !in_container(pid, proc_)) {
         whose = *user;
         return Found::holder;
       }

@@ -31,4 +31,17 @@ std::vector<uid_t> namespace_owners(pid_t pid, const std::string& proc) {
   return owners;
 }
 
+bool in_container(pid_t pid, const std::string& proc) {
+  struct stat ours {
+  }, theirs{}, our_users{}, its_users{};
+  const UniqueFd space(::open((proc + "/" + std::to_string(pid) + "/ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!space || ::fstat(space.get(), &theirs) != 0 || ::stat((proc + "/self/ns/pid").c_str(), &ours) != 0)
+    return false;
+  if (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino) return false;
+  const UniqueFd users(::ioctl(space.get(), NS_GET_USERNS));
+  return users && ::fstat(users.get(), &its_users) == 0 &&
+         ::stat((proc + "/self/ns/user").c_str(), &our_users) == 0 && its_users.st_dev == our_users.st_dev &&
+         its_users.st_ino == our_users.st_ino;
+}
+
 }  // namespace jit

@@ -14,4 +14,8 @@ namespace jit {
 // processes.
 [[nodiscard]] std::vector<uid_t> namespace_owners(pid_t pid, const std::string& proc = "/proc");
 
+// Whether a process is in a container that root made: another pid namespace, of our own user namespace. Its uids and
+// gids are numbers of its own. One that a user made (unshare -Up) belongs to a user namespace of theirs.
+[[nodiscard]] bool in_container(pid_t pid, const std::string& proc = "/proc");
+
 }  // namespace jit

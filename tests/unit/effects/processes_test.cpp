@@ -261,6 +261,51 @@ TEST_CASE("P2: a lost group is not kept under another uid", "[effects][processes
   CHECK(Tree::ended_by(others, 20) == 0);
 }
 
+TEST_CASE("a container's process is not the user whose number it has; one in a namespace of their own is",
+          "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  constexpr gid_t kLost = 2'000'000'116;
+  constexpr uid_t kAlice = 2'000'001'001;
+  // The child that is first in a pid namespace made by `maker`; known by its parent, who is not in it.
+  const auto first_in_a_pid_namespace = [&](bool by_root) {
+    const pid_t parent = tree.run("", [&] {
+      const gid_t lost = kLost;
+      const auto become = [&] {
+        if (::setgroups(1, &lost) != 0 || ::setresgid(kAlice, kAlice, kAlice) != 0 ||
+            ::setresuid(kAlice, kAlice, kAlice) != 0)
+          ::_exit(1);
+      };
+      int ready[2] = {-1, -1};
+      char byte = 0;
+      if (!by_root) become();
+      if (::unshare(CLONE_NEWPID | (by_root ? 0 : CLONE_NEWUSER)) != 0 || ::pipe2(ready, O_CLOEXEC) != 0) ::_exit(1);
+      if (::fork() == 0) {
+        if (by_root) become();
+        (void)!::write(ready[1], "x", 1);
+        for (;;) ::pause();
+      }
+      (void)!::read(ready[0], &byte, 1);
+    });
+    pid_t child = 0;
+    std::ifstream("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children") >> child;
+    REQUIRE(child > 0);
+    return child;
+  };
+  const auto runs = [](pid_t pid) {
+    std::string text;
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::getline(file, text);
+    return !text.empty() && text.find(") Z ") == std::string::npos;
+  };
+  const pid_t contained = first_in_a_pid_namespace(true);
+  const pid_t hidden = first_in_a_pid_namespace(false);
+  (void)tree.processes().kill_holders({{kLost, {{kAlice, true}}}}, nobody_else);
+  for (int i = 0; i < 500 && runs(hidden); ++i) ::usleep(1000);
+  CHECK_FALSE(runs(hidden));
+  CHECK(runs(contained));
+}
+
 TEST_CASE("P2: nobody keeps a lost group by forking faster than the search", "[effects][processes]") {
   Tree tree;
   if (skipped(tree)) return;
