@@ -182,7 +182,7 @@ TEST_CASE("a pending request expires at its time, and reviews after it are refus
 TEST_CASE("P2: an extension follows without a gap, and what runs goes on under it", "[core][engine][extend]") {
   World world;
   const Outcome first = world.active(kAlice, "shell");
-  world.engine->elevate({kAlice, 500, "sudo", "postgres", ""},
+  world.engine->elevate({kAlice, 500, "sudo", "postgres", "", {}},
                         [](const Result<Engine::Elevated>& grant) { CHECK(grant); });
   world.pass(1800);
   const Outcome asked = world.wished(kAlice, more(first.id.substr(0, 6)));
@@ -203,7 +203,7 @@ TEST_CASE("P2: an extension follows without a gap, and what runs goes on under i
     world.pass(1801);
     CHECK(world.host.running.contains(500));
     std::string grant;
-    world.engine->elevate({kAlice, 501, "sudo", "postgres", ""},
+    world.engine->elevate({kAlice, 501, "sudo", "postgres", "", {}},
                           [&](Result<Engine::Elevated> under) { grant = under->grant; });
     CHECK(grant == first.id);  // what the host knows it by
     world.pass(5400 - 2);

@@ -9,7 +9,7 @@ namespace {
 
 std::string elevated(World& world, std::int32_t pid, const std::string& target = "postgres") {
   std::string said = "no answer";
-  world.engine->elevate({kAlice, pid, "sudo", target, ""}, [&](Result<Engine::Elevated> under) {
+  world.engine->elevate({kAlice, pid, "sudo", target, "", {}}, [&](Result<Engine::Elevated> under) {
     said = !under ? "refused: " + under.error().message : under->grant.empty() ? "none" : under->grant;
   });
   return said;
