@@ -15,7 +15,7 @@ std::string words(const std::vector<std::string>& argv) {
 }
 
 SudoEffect rule(const std::string& command) {
-  return {"root", 0, parse_command(command).value(), false, false};
+  return {"root", 0, parse_command(command).value(), false, Recording::none};
 }
 
 }  // namespace
