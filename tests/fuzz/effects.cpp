@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = jit::parse_command(jit::to_text(*command));
     demand(again.has_value() && *again == *command);
     jit::Effects one;
-    one.sudo = {{"root", 0, *command, false, false}};
+    one.sudo = {{"root", 0, *command, false, jit::Recording::none}};
     const auto read = jit::parse_effects(jit::to_text(one));
     demand(read.has_value() && *read == one);
     for (const auto dialect : {jit::SudoDialect::classic, jit::SudoDialect::sudo_rs, jit::SudoDialect::both}) {
