@@ -36,7 +36,13 @@ quietly() { local status=0; "$@" >"$scratch" 2>&1 || status=$?; last_output=$(tr
 
 # ok WHAT CMD...: CMD succeeds. refused WHAT CMD...: it fails. gives WHAT REGEX CMD...: its output matches, whatever its status.
 ok() { local what=$1 got=0; shift; quietly "$@" || got=$?; if [[ $got -eq 0 ]]; then pass "$what"; else flunk "$what"; say "status $got of: $*"; say "$last_output"; fi; }
-refused() { local what=$1; shift; if quietly "$@"; then flunk "$what"; say "went through: $*"; say "$last_output"; else pass "$what"; fi; }
+# refused WHAT CMD...: CMD fails, and not because nobody answered.
+refused() {
+  local what=$1; shift
+  if quietly "$@"; then flunk "$what"; say "went through: $*"; say "$last_output"
+  elif grep -qE 'Connection timed out|No route to host' <<<"$last_output"; then flunk "$what"; say "no answer to: $*"; say "$last_output"
+  else pass "$what"; fi
+}
 gives() { local what=$1 regex=$2; shift 2; quietly "$@" || true; if grep -Eq -- "$regex" <<<"$last_output"; then pass "$what"; else flunk "$what"; say "no /$regex/ in what came of: $*"; say "$last_output"; fi; }
 # status WHAT N CMD...: CMD exits with N.
 status() { local what=$1 wanted=$2 got=0; shift 2; quietly "$@" || got=$?; if [[ $got -eq $wanted ]]; then pass "$what"; else flunk "$what"; say "status $got, not $wanted, of: $*"; say "$last_output"; fi; }
@@ -168,7 +174,7 @@ address() { lab addr "$host"; }
 # as USER CMD: as somebody, over a real ssh from outside.
 as() {
   local who=$1; shift
-  lab net ssh -n -i "$keys/login" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=10 \
+  lab net ssh -n -i "$keys/login" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=30 \
     -o ControlPath=none "$who@$(address)" "$*" 2>&1 | grep -v '^Warning: Permanently added'
   return "${PIPESTATUS[0]}"
 }
