@@ -73,8 +73,8 @@ std::vector<std::string> host_problems(const Policy& policy, const std::string& 
   const auto accounts = LocalAccounts::read(etc);
   if (!accounts) return {"the local accounts cannot be read: " + accounts.error().message};
   for (const auto& [name, role] : policy.roles) {
-    const auto say = [&problems, &name = name](const std::string& what) {
-      problems.push_back(fmt::format("role {}: {}", name, what));
+    const auto say = [&problems, &of = name](const std::string& what) {
+      problems.push_back(fmt::format("role {}: {}", of, what));
     };
     for (const auto& subject : role.eligible) {
       if (subject.kind == Subject::Kind::user && ::getpwnam(subject.name.c_str()) == nullptr)
