@@ -120,7 +120,7 @@ ok "it stays filed" eval 'at carol "jitctl --json pending" | grep -q "\"user\": 
 (within_time 30 eval 'at carol "jitctl --json pending" | grep -q because-of-login'
   at carol "jitctl approve $(at carol 'jitctl --json pending' | grep -o '{[^}]*because-of-login[^}]*' | json_field id) --yes -m fine") >/dev/null 2>&1 &
 approver=$!
-on_console() { { for _ in $(seq 12); do echo because-of-login; sleep 1; done; echo 'echo shell-of-$(id -un)'; echo exit; sleep 1; } | lab run "$host" script -qec 'login -f alice' /dev/null 2>&1; }
+on_console() { { for _ in $(seq 12); do echo because-of-login; sleep 1; done; echo 'echo shell-of-$(id -un)'; echo exit; sleep 1; } | lab run "$host" script -qec 'exec login -f alice' /dev/null 2>&1; }
 gives "login asks, waits and lets in" 'shell-of-alice' on_console
 wait "$approver"
 rm -f "$askpass" "$said" "$said.minute"
