@@ -28,6 +28,10 @@ class Asking final : public Questions, public std::enable_shared_from_this<Askin
   void standing_rule(const std::string& user, Answer<bool> then) override {
     questions_.standing_rule(user, std::move(then));
   }
+  void still_allowed(const std::string& user, const std::string& as, const std::vector<std::string>& words,
+                     Answer<bool> then) override {
+    questions_.still_allowed(user, as, words, std::move(then));
+  }
 
   // Something was given or taken: what `held` said before is not so any more.
   void gifts_changed() { gifts_.reset(); }

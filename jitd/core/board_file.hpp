@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "jitd/sys/files.hpp"
+#include "jitd/wire/answer.hpp"
 #include "policy/result.hpp"
 
 namespace jit {
@@ -17,6 +18,11 @@ namespace jit {
 // no space (P6). No board: nothing to do.
 [[nodiscard]] Result<void> mark_ended(Files& files, const std::string& board, std::uint64_t boot_ms,
                                       const std::function<bool(std::string_view id)>& over);
+
+// What a check would be answered if these grants had ended. Verdict `unknown` where the board cannot be read.
+[[nodiscard]] wire::Answer answer_without(const std::string& board,
+                                          const std::function<bool(std::string_view id)>& over,
+                                          const wire::Query& query, const wire::Clocks& clocks);
 
 // What must not be forgotten when a board is replaced.
 struct CarriedOver {

@@ -28,6 +28,12 @@ struct Entitlement {
   bool once = false;                   // for one session: without jitd nobody knows whether that has begun
 };
 
+// An elevated command of which sudo can be asked, when its grant ends, whether it would be let in without it.
+struct PlainCommand {
+  std::int32_t pid = 0;  // that of its scope
+  std::string service;
+};
+
 struct EndOrder {
   std::string grant;
   std::string user;
@@ -38,6 +44,7 @@ struct EndOrder {
   bool leave = false;   // on_end = "leave": what runs goes on
   bool polite = false;  // its user gives it back: logins and holders of its groups end a moment later, so that the
                         // one who says so hears the answer
+  std::vector<PlainCommand> plain = {};
 };
 
 // A membership that is gone: processes that started with it still hold it.
@@ -51,8 +58,17 @@ struct Taken {
   std::vector<std::string> notes;     // done, and worth a line: a holder of the lock killed, a group that was gone
   std::vector<std::string> failures;  // still there, or perhaps: the next reconcile tries again
   std::vector<LostGroup> lost;        // memberships that are gone
-  std::map<std::string, std::size_t> ended;  // processes that an end ended, by grant
-  bool more_soon = false;                    // of polite ends: call reconcile in a moment
+  std::map<std::string, std::size_t> ended;              // processes that an end ended, by grant
+  std::map<std::string, std::vector<std::string>> left;  // by grant that leaves what runs: "PID NAME" of each
+  bool more_soon = false;                                // of polite ends: call reconcile in a moment
+  // Commands that stand still in their scopes: the gate would let their users in without the grant that ended. What
+  // sudo's rules say is to be asked now, and settle_command() called with it; what is not settled soon is killed.
+  struct HeldBack {
+    std::string grant;
+    std::int32_t pid = 0;
+    std::string through;  // another grant, which opens the gate; empty: it needs none
+  };
+  std::vector<HeldBack> held_back;
   [[nodiscard]] bool empty() const { return notes.empty() && failures.empty(); }
 };
 
@@ -89,8 +105,13 @@ class Effector {
   [[nodiscard]] virtual bool runs(const std::string& process) = 0;
   // Whether `pid` is in the login session of that process.
   [[nodiscard]] virtual bool same_login(std::int32_t pid, const std::string& process) = 0;
-  // SIGTERM to what runs under these grants, since they end soon.
-  virtual void warn(const std::vector<std::string>& grants) = 0;
+  // A command that was held back goes on: under grant `through`, or where that is empty in a slice that is left
+  // alone. Errc::not_found: it is gone; any other error: it could not be moved and was killed.
+  [[nodiscard]] virtual Result<void> spare_command(const Taken::HeldBack& command, bool leave) = 0;
+  // Or it is killed; how many processes that were.
+  virtual std::size_t end_command(const Taken::HeldBack& command) = 0;
+  // SIGTERM to what runs under these grants, since they end soon; but for what would be held back at their end.
+  virtual void warn(const std::vector<EndOrder>& soon) = 0;
   // A line on the terminals of this user.
   virtual void tell(std::uint32_t uid, const std::string& text) = 0;
   // Publishes the board for `wanted` and arms the dead-man timer for the next end.

@@ -18,6 +18,9 @@ constexpr std::array<std::int64_t, 3> kToldMs{600'000, 120'000, 30'000};
 constexpr std::int64_t kTermMs = 5'000;
 constexpr std::int64_t kShare = 10;  // at most a tenth of the grant's time
 
+// Commands of one grant that sudo is asked about at its end: of more, all but the first are ended.
+constexpr std::size_t kMostPlain = 16;
+
 std::int64_t term_ms(const GrantRecord& record) {
   return std::min(kTermMs, std::max<std::int64_t>(record.not_after - record.activated, 1) * 1000 / kShare);
 }
@@ -54,7 +57,7 @@ std::optional<std::uint64_t> EngineImpl::warning_at_boot_ms(const Life& life, In
 }
 
 void EngineImpl::warn_of_ends(Instant at) {
-  std::vector<std::string> soon;
+  std::vector<EndOrder> soon;
   for (const auto& [digest, life] : lives_) {
     const GrantRecord& record = life->record;
     const std::int64_t left = left_ms(*life, at);
@@ -66,7 +69,8 @@ void EngineImpl::warn_of_ends(Instant at) {
     life->warned_ms = *due;
     const bool leave = left_alone(record);
     if (*due == term_ms(record)) {
-      if (!leave) soon.push_back(entitlement_id(record));
+      const std::string id = entitlement_id(record);
+      if (!leave) soon.push_back({id, record.user, record.uid, {}, {}, false, false, plain_commands(id)});
       continue;
     }
     const std::string then =
@@ -136,26 +140,50 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
   }
   if (Result<void> bound = bind_session(best, what.pid); !bound)
     return answer<Elevated>(reply, tl::unexpected<Error>(bound.error()));
+  remember(id, what);
   journal(6, best->record.user + " runs a command as " + shown(what.target, 256) + (*put ? ", recorded" : ""),
           best.get(), "elevate", {{"JIT_PID", std::to_string(what.pid)}, {"JIT_SERVICE", what.service}});
   answer<Elevated>(reply, Elevated{id, *put});
 }
 
-void EngineImpl::let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) {
-  const Turn turn(*this);
+void EngineImpl::remember(const std::string& grant, const Elevation& what) {
+  auto& running = running_[grant];
+  // Of an earlier process of that number: a scope is called by it.
+  std::erase_if(running, [&](const Running& one) { return one.command.pid == what.pid; });
+  auto words = wire::is_sudo(what.service) ? plain_command_of_sudo(what.argv) : std::nullopt;
+  auto process = ports_.effector.name_of(what.pid);
+  if (!words || !process) return;
+  if (running.size() >= kMostPlain)
+    std::erase_if(running, [&](const Running& one) { return !ports_.effector.runs(one.process); });
+  if (running.size() < kMostPlain)
+    running.push_back({std::move(*process), what.target, std::move(*words), {what.pid, what.service}});
+}
+
+std::vector<PlainCommand> EngineImpl::plain_commands(const std::string& grant) const {
+  std::vector<PlainCommand> commands;
+  if (const auto running = running_.find(grant); running != running_.end())
+    for (const Running& one : running->second) commands.push_back(one.command);
+  return commands;
+}
+
+EngineImpl::LifePtr EngineImpl::in_force_as(const std::string& grant) const {
   const auto life = std::find_if(lives_.begin(), lives_.end(), [&](const auto& entry) {
     return entitlement_id(entry.second->record) == grant && entry.second->record.state == GrantState::active;
   });
-  if (life == lives_.end()) return answer<std::string>(reply, fail(Errc::refused, "the grant has just ended"));
-  if (Result<void> bound = bind_session(life->second, pid); !bound)
+  return life == lives_.end() ? nullptr : life->second;
+}
+
+void EngineImpl::let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) {
+  const Turn turn(*this);
+  const LifePtr life = in_force_as(grant);
+  if (!life) return answer<std::string>(reply, fail(Errc::refused, "the grant has just ended"));
+  if (Result<void> bound = bind_session(life, pid); !bound)
     return answer<std::string>(reply, tl::unexpected<Error>(bound.error()));
-  if (!left_alone(life->second->record)) {
+  if (!left_alone(life->record)) {
     // A login by a shut door is worse than one that somebody has to end by hand.
     if (Result<void> noted = ports_.effector.let_in(grant, pid); !noted)
-      journal(
-          3,
-          "a login of " + life->second->record.user + " will not be ended with its grant: " + noted.error().message,
-          life->second.get(), "login");
+      journal(3, "a login of " + life->record.user + " will not be ended with its grant: " + noted.error().message,
+              life.get(), "login");
   }
   answer<std::string>(reply, std::string(grant));
 }

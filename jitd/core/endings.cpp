@@ -10,6 +10,8 @@ namespace {
 constexpr std::uint64_t kReconcileRetryMs = 1000;
 constexpr std::uint64_t kPoliteMs = 100;
 constexpr std::size_t kMaxResidueLine = 1000;
+constexpr std::size_t kMaxLeft = 20, kMaxNameShown = 100;
+constexpr std::size_t kMaxCommandShown = 300;
 constexpr std::size_t kMaxResidueLines = 20;  // in one audit entry
 
 }  // namespace
@@ -42,8 +44,9 @@ void EngineImpl::end(std::vector<Ending> endings) {
       continue;
     }
     Entitlement held = entitlement_of(life);
+    auto plain = plain_commands(held.grant);
     orders.push_back({held.grant, held.user, held.uid, std::move(held.effects), ending.word, left_alone(life.record),
-                      ending.word == "released"});
+                      ending.word == "released", std::move(plain)});
   }
   bool published = false;
   for (const Ending& ending : endings) {
@@ -58,6 +61,12 @@ void EngineImpl::end(std::vector<Ending> endings) {
   if (!orders.empty()) taken = ports_.effector.take(orders);
   report(taken);
   for (const LifePtr& life : kept) keep_extended(life);
+  for (const Taken::HeldBack& command : taken.held_back) {
+    const auto of = std::ranges::find_if(
+        endings, [&](const Ending& ending) { return entitlement_id(ending.life->record) == command.grant; });
+    if (of != endings.end()) ask_about(of->life, command);
+  }
+  for (const EndOrder& order : orders) running_.erase(order.grant);
   published = published || !kept.empty();
   asking_->gifts_changed();
   if (published) publish();
@@ -71,6 +80,15 @@ void EngineImpl::end(std::vector<Ending> endings) {
       record.why +=
           "; " + std::to_string(ran->second) + (ran->second == 1 ? " process" : " processes") + " ended with it";
     }
+    if (const auto left = taken.left.find(entitlement_id(record)); left != taken.left.end()) {
+      std::vector<std::string> names;
+      for (const std::string& one : left->second)
+        if (names.size() < kMaxLeft) names.push_back(shown(one, kMaxNameShown));
+      const std::size_t more = left->second.size() - names.size();
+      std::string list = joined(names, ", ") + (more > 0 ? " and " + std::to_string(more) + " more" : "");
+      record.why += "; goes on as policy says: " + list;
+      fields.emplace("left", std::move(list));
+    }
     fields.emplace("end", ending.word);
     note(was_given ? "end" : "deny", *ending.life, std::move(fields));
     journal(5, record.user + (was_given ? " has no longer " : " does not get ") + record.role + ": " + record.why,
@@ -80,6 +98,41 @@ void EngineImpl::end(std::vector<Ending> endings) {
   }
   save_or_queue();
   changed();
+}
+
+void EngineImpl::ask_about(const LifePtr& life, const Taken::HeldBack& command) {
+  const auto known = running_.find(command.grant);
+  if (known == running_.end()) return;
+  const auto one =
+      std::ranges::find_if(known->second, [&](const Running& running) { return running.command.pid == command.pid; });
+  if (one == known->second.end()) return;
+  ports_.questions.still_allowed(
+      life->record.user, one->target, one->words,
+      later<bool>([this, life, command, running = *one](const Result<bool>& allowed) {
+        const LifePtr other = command.through.empty() ? nullptr : in_force_as(command.through);
+        const bool goes_on = allowed && *allowed && (command.through.empty() || other);
+        const Result<void> spared =
+            goes_on ? ports_.effector.spare_command(command, other && left_alone(other->record)) : Result<void>{};
+        if (!goes_on) (void)ports_.effector.end_command(command);
+        if (!spared && spared.error().code == Errc::not_found) return;
+        const bool left = goes_on && spared;
+        const std::string why =
+            left ? other ? "grant " + command.through + " gives it too" : "sudo lets its user run it without a grant"
+            : goes_on ? spared.error().message
+            : allowed ? "sudo does not let its user run it any more"
+                      : allowed.error().message;
+        if (left && other) running_[command.through].push_back(running);
+        std::string what;
+        for (const std::string& word : running.words) what += (what.empty() ? "" : " ") + word;
+        what = shown(what, kMaxCommandShown) + " as " + shown(running.target, 256);
+        const std::string said = what + (left ? " goes on: " : " was ended: ") + why;
+        note(left ? "spared" : "end", *life, {{"command", what}, {"why", why}});
+        journal(5, said, life.get(), left ? "spared" : "end", {{"JIT_PID", std::to_string(command.pid)}});
+        life->record.why += "; " + said;
+        touch(life);
+        save_or_queue();
+        changed();
+      }));
 }
 
 void EngineImpl::end(const LifePtr& life, const std::string& word, const std::string& why, Fields more) {

@@ -241,6 +241,8 @@ class EngineImpl final : public Engine {
   void end(std::vector<Ending> endings);
   void end(const LifePtr& life, const std::string& word, const std::string& why, Fields more = {});
   void end_due(Instant at);
+  // What a command that was held back at the end of `life` comes to, once sudo has said.
+  void ask_about(const LifePtr& life, const Taken::HeldBack& command);
   void publish();
   void report(const Taken& taken);
 
@@ -250,6 +252,16 @@ class EngineImpl final : public Engine {
   // When something is to be said next of the end of a grant; may be past.
   [[nodiscard]] static std::optional<std::uint64_t> warning_at_boot_ms(const Life& life, Instant at);
   void warn_of_ends(Instant at);
+  // A command under a grant that sudo can be asked about when that ends.
+  struct Running {
+    std::string process;  // Effector::name_of; it may be gone, and what it started go on
+    std::string target;
+    std::vector<std::string> words;
+    PlainCommand command;
+  };
+  [[nodiscard]] LifePtr in_force_as(const std::string& grant) const;  // by entitlement_id; null: none
+  void remember(const std::string& grant, const Elevation& what);
+  [[nodiscard]] std::vector<PlainCommand> plain_commands(const std::string& grant) const;
 
   // saving.cpp
   void note(const std::string& event, Fields fields);
@@ -308,17 +320,18 @@ class EngineImpl final : public Engine {
   std::map<std::uint32_t, std::deque<std::uint64_t>> rate_;  // uid to boot-time ms of its latest requests
   std::map<std::uint32_t, Denials> denials_;                 // by uid, of the last hour
 
-  std::vector<Write> writes_;             // not durable yet, in order
-  std::map<Digest, LifePtr> unsaved_;     // records that changed
-  std::string save_problem_;              // empty: the last save went well
-  std::uint64_t save_retry_boot_ms_ = 0;  // 0: nothing waits
-  std::uint64_t reconcile_boot_ms_ = 0;   // 0: nothing failed
-  std::vector<LifePtr> proven_;           // given, and not on the board yet
-  std::uint64_t in_force_boot_ms_ = 0;    // when they come there; 0: nothing waits
-  std::uint64_t sessions_boot_ms_ = 0;    // look at bound sessions then; 0: there is none
-  std::size_t resuming_ = 0;              // grants that recovery still decides again
-  std::deque<LifePtr> to_decide_;         // of those, not asked about yet
-  std::size_t deciding_ = 0;              // asked about
+  std::vector<Write> writes_;                            // not durable yet, in order
+  std::map<Digest, LifePtr> unsaved_;                    // records that changed
+  std::string save_problem_;                             // empty: the last save went well
+  std::uint64_t save_retry_boot_ms_ = 0;                 // 0: nothing waits
+  std::uint64_t reconcile_boot_ms_ = 0;                  // 0: nothing failed
+  std::map<std::string, std::vector<Running>> running_;  // by entitlement_id, since the last start
+  std::vector<LifePtr> proven_;                          // given, and not on the board yet
+  std::uint64_t in_force_boot_ms_ = 0;                   // when they come there; 0: nothing waits
+  std::uint64_t sessions_boot_ms_ = 0;                   // look at bound sessions then; 0: there is none
+  std::size_t resuming_ = 0;                             // grants that recovery still decides again
+  std::deque<LifePtr> to_decide_;                        // of those, not asked about yet
+  std::size_t deciding_ = 0;                             // asked about
   bool deciding_more_ = false;
   std::vector<LifePtr> to_give_;          // decided, to be given together
   std::vector<Ending> to_end_;            // and those to be ended together

@@ -240,7 +240,8 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   mark_ends(orders, taken.failures);
   for (const EndOrder& order : orders) collect(taken.failures, dropins_.remove(order.grant));
   // No rule starts anything new by now, but for a sudo that matched it before.
-  end_commands(ports_.processes, to_kill, taken);
+  hold_back(orders, taken);
+  end_commands(ports_.processes, to_kill, taken, held_back());
   end_waiting_sudos(ports_.processes, sudo_ends, sudo_of, taken);
   // The module's notes are of any grant: it does not know which leave what runs.
   logins_.drop([&](const std::string& id) { return ending.contains(id) && !killing.contains(id); });
@@ -257,7 +258,10 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   }
   end_holders_or_later(std::move(lost_now), taken);
   taken.more_soon = !lost_later_.empty() || !polite.empty();
-  see_them_gone(ports_.processes, ports_.bus, to_kill, taken);
+  list_left(orders, taken);
+  const Commands kept = held_back();
+  see_them_gone(
+      ports_.processes, ports_.bus, [&](const std::string& id) { return to_kill(id) && !kept.contains(id); }, taken);
   residue_.over([&](const std::string& id) { return ending.contains(id); });
   return taken;
 }
@@ -301,11 +305,13 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
       const auto record = known.find(grant);
       return record == known.end() || !record->second->record->active;
     };
-    end_commands(ports_.processes, over, taken);
+    const Commands kept = held_back();
+    end_commands(ports_.processes, over, taken, kept);
     end_logins(logins_, over, taken);
     residue_.over(over);
     end_holders_or_later(std::exchange(lost_later_, {}), taken);
-    see_them_gone(ports_.processes, ports_.bus, over, taken);
+    see_them_gone(
+        ports_.processes, ports_.bus, [&](const std::string& id) { return over(id) && !kept.contains(id); }, taken);
     for (const Entitlement& entitlement : wanted) {
       const auto record = known.find(entitlement.grant);
       if (record == known.end() || *record->second->record != active_record(entitlement)) {
@@ -424,7 +430,7 @@ Result<bool> HostEffector::elevate(const std::string& grant, bool leave, std::in
   if (now < scopes_again_boot_ms_) return fail(Errc::unavailable, "systemd did not answer a moment ago");
   const auto at_end = leave ? Processes::AtEnd::left : Processes::AtEnd::taken;
   if (auto started =
-          ports_.bus.start_scope(Processes::scope(grant, at_end, pid), Processes::slice(grant, at_end), pid);
+          ports_.bus.start_scope(Processes::scope(grant, at_end, pid), Processes::slice(grant, at_end), {pid});
       !started) {
     scopes_again_boot_ms_ = ports_.clock.now().boot_ms - now >= kScopeTooLate ? now + kScopeTooLate + kScopePause : 0;
     return tl::unexpected(started.error());
@@ -465,13 +471,6 @@ bool HostEffector::runs(const std::string& process) {
 bool HostEffector::same_login(std::int32_t pid, const std::string& process) {
   const auto other = parse_number(std::string_view(process).substr(0, process.find(' ')), INT32_MAX);
   return other && runs(process) && ports_.processes.same_login(pid, static_cast<pid_t>(*other));
-}
-
-void HostEffector::warn(const std::vector<std::string>& grants) {
-  for (const std::string& grant : grants) {
-    (void)ports_.processes.warn(grant);
-    (void)logins_.warn(grant);
-  }
 }
 
 void HostEffector::tell(std::uint32_t uid, const std::string& text) {

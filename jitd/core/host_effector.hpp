@@ -13,6 +13,7 @@
 #include "jitd/core/effector.hpp"
 #include "jitd/core/host.hpp"
 #include "jitd/core/ledger.hpp"
+#include "jitd/core/running.hpp"
 #include "jitd/effects/dropins.hpp"
 #include "jitd/effects/groups.hpp"
 #include "jitd/effects/logins.hpp"
@@ -66,7 +67,9 @@ class HostEffector final : public Effector {
   [[nodiscard]] Result<std::string> name_of(std::int32_t pid) override;
   [[nodiscard]] bool runs(const std::string& process) override;
   [[nodiscard]] bool same_login(std::int32_t pid, const std::string& process) override;
-  void warn(const std::vector<std::string>& grants) override;
+  [[nodiscard]] Result<void> spare_command(const Taken::HeldBack& command, bool leave) override;
+  std::size_t end_command(const Taken::HeldBack& command) override;
+  void warn(const std::vector<EndOrder>& soon) override;
   void tell(std::uint32_t uid, const std::string& text) override;
   void settled(const std::vector<std::string>& grants) override;
   void forget(std::int64_t until) override;
@@ -81,6 +84,14 @@ class HostEffector final : public Effector {
   void put_dropins(const std::vector<const Entitlement*>& entitlements, std::optional<FileLock> lock,
                    std::vector<std::string>& failures);
   void end_holders_or_later(std::vector<LostGroup> lost, Taken& taken);
+  // held_back.cpp
+  // The grant that would let its user in were that of `order` over, "" where none is needed; nullopt: nothing would.
+  [[nodiscard]] std::optional<std::string> let_in_without(const EndOrder& order, const PlainCommand& command) const;
+  void hold_back(const std::vector<EndOrder>& orders, Taken& taken);
+  void list_left(const std::vector<EndOrder>& orders, Taken& taken) const;
+  [[nodiscard]] Commands held_back() const;  // that are still to be settled, and not too late
+  void forget(const Taken::HeldBack& command);
+
   void mark_ends(const std::vector<EndOrder>& orders, std::vector<std::string>& failures);
   [[nodiscard]] Result<FileLock> lock_for_giving() const;
   [[nodiscard]] std::optional<FileLock> lock_for_taking(std::vector<std::string>& failures) const;
@@ -97,10 +108,11 @@ class HostEffector final : public Effector {
   Logins logins_;
   ResidueNotes residue_;
   Recordings recordings_;
-  std::vector<LostGroup> lost_later_;                           // of polite ends, and where not all could be killed
-  std::uint64_t scopes_again_boot_ms_ = 0;                      // 0: systemd answered last time
-  std::set<std::string> prepared_;                              // since the last board
-  std::unordered_map<std::uint32_t, std::uint64_t> sudo_ends_;  // uid: boot-time ms, should the board get lost
+  std::vector<LostGroup> lost_later_;  // of polite ends, and where not all could be killed
+  std::map<std::string, std::map<pid_t, std::uint64_t>> held_back_;  // until when, boot-time ms
+  std::uint64_t scopes_again_boot_ms_ = 0;                           // 0: systemd answered last time
+  std::set<std::string> prepared_;                                   // since the last board
+  std::unordered_map<std::uint32_t, std::uint64_t> sudo_ends_;       // uid: boot-time ms, should the board get lost
 };
 
 }  // namespace jit

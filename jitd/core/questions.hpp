@@ -28,6 +28,9 @@ class Questions {
                         Answer<bool> then) = 0;
   // Has the user sudo rules besides ours? (opens = ["sudo"])
   virtual void standing_rule(const std::string& user, Answer<bool> then) = 0;
+  // Would sudo run this for the user now, in the same way? (effects/still_allowed.hpp) Answered within half a second.
+  virtual void still_allowed(const std::string& user, const std::string& as, const std::vector<std::string>& words,
+                             Answer<bool> then) = 0;
 };
 
 }  // namespace jit

@@ -15,10 +15,12 @@ constexpr int kPatienceMs = 50;  // a killed process is gone in a few ms, unless
 
 }  // namespace
 
-void end_commands(const Processes& processes, const WhichGrants& over, Taken& taken) {
+void end_commands(const Processes& processes, const WhichGrants& over, Taken& taken, const Commands& but) {
   for (const std::string& grant : processes.grants()) {
     if (!over(grant)) continue;
-    if (const std::size_t killed = processes.kill(grant); killed > 0) taken.ended[grant] += killed;
+    const auto kept = but.find(grant);
+    const std::size_t killed = processes.kill(grant, kept == but.end() ? std::set<pid_t>() : kept->second);
+    if (killed > 0) taken.ended[grant] += killed;
   }
 }
 

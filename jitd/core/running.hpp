@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,12 @@
 namespace jit {
 
 using WhichGrants = std::function<bool(const std::string& grant)>;
+// Commands by grant, by the process of their scope.
+using Commands = std::map<std::string, std::set<pid_t>>;
 
 // Kills the slices of grants that are over, and says how many processes that were; the logins that they let in.
-// `over` is asked about every grant that has one here.
-void end_commands(const Processes& processes, const WhichGrants& over, Taken& taken);
+// `over` is asked about every grant that has one here. `but`: these are dealt with elsewhere.
+void end_commands(const Processes& processes, const WhichGrants& over, Taken& taken, const Commands& but = {});
 void end_logins(Logins& logins, const WhichGrants& over, Taken& taken);
 
 // Kills each sudo of these users that began before that end and still waits: for a password, stopped, or on its way

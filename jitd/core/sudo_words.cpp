@@ -75,6 +75,42 @@ std::optional<std::vector<std::string>> command_of_sudo(const std::vector<std::s
   return std::vector<std::string>(argv.begin() + static_cast<std::ptrdiff_t>(at), argv.end());
 }
 
+std::optional<std::vector<std::string>> plain_command_of_sudo(const std::vector<std::string>& argv) {
+  constexpr std::array<std::string_view, 15> kHarmless = {"-A",
+                                                          "-B",
+                                                          "-b",
+                                                          "-H",
+                                                          "-k",
+                                                          "-n",
+                                                          "-S",
+                                                          "--askpass",
+                                                          "--bell",
+                                                          "--background",
+                                                          "--set-home",
+                                                          "--reset-timestamp",
+                                                          "--non-interactive",
+                                                          "--stdin",
+                                                          "--"};
+  constexpr std::array<std::string_view, 4> kHarmlessWithValue = {"-u", "-p", "--user", "--prompt"};
+  auto words = command_of_sudo(argv);
+  if (!words) return std::nullopt;
+  const bool shell = words->size() == 1 && words->front() == "-" && argv.back() != "-";
+  bool login = false;
+  std::size_t at = 1;
+  for (const std::size_t end = shell ? argv.size() : argv.size() - words->size(); at < end; ++at) {
+    const std::string_view word = argv[at];
+    if (contains(kHarmlessWithValue, word)) {
+      ++at;
+    } else if (shell && (word == "-i" || word == "--login")) {
+      login = true;
+    } else if (!contains(kHarmless, word) && !word.starts_with("--user=") && !word.starts_with("--prompt=")) {
+      return std::nullopt;
+    }
+  }
+  if (!shell) return words;
+  return login ? std::optional<std::vector<std::string>>({"-i"}) : std::nullopt;
+}
+
 Fits fits(const SudoEffect& rule, const std::vector<std::string>& words) {
   const Command& command = rule.command;
   if (command.path == "ALL") return Fits::exactly;

@@ -15,6 +15,10 @@ namespace jit {
 // or an option that is not known here.
 [[nodiscard]] std::optional<std::vector<std::string>> command_of_sudo(const std::vector<std::string>& argv);
 
+// The same, when nothing but the command and who runs it is asked of a rule: no variables, no option that needs a tag
+// (-E), another group, host, folder or root. {"-i"}: the login shell of who runs it.
+[[nodiscard]] std::optional<std::vector<std::string>> plain_command_of_sudo(const std::vector<std::string>& argv);
+
 // How well a rule fits these words. sudo compares the last part of the path, and then whether it is the same file; a
 // word without a path is looked up by it in PATH or secure_path: `perhaps`.
 enum class Fits : std::uint8_t { no, perhaps, exactly };

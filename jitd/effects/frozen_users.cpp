@@ -3,10 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <chrono>
-#include <thread>
-
+#include "jitd/effects/freezer.hpp"
 #include "jitd/effects/proc_files.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
@@ -15,15 +12,9 @@ namespace jit {
 namespace {
 
 constexpr std::size_t kMostAtOnce = 64;  // users; of more, the search is on its own
-constexpr int kPatienceMs = 10;          // a process in the kernel's hands freezes when it comes back
 
 std::string slice_of(const CgroupTree& tree, std::uint64_t uid) {
   return tree.folder + "/user.slice/user-" + std::to_string(uid) + ".slice";
-}
-
-bool is_frozen(const std::string& slice) {
-  const auto events = read_file(slice + "/cgroup.events", kMaxProcFile);
-  return events && line_of("\n" + *events, "frozen ") == "1";
 }
 
 }  // namespace
@@ -47,22 +38,19 @@ FrozenUsers::FrozenUsers(const CgroupTree& tree, std::string note, const std::ve
     (void)::unlink(note_.c_str());
     return;
   }
-  for (const std::string& slice : slices_) (void)write_word(slice + "/cgroup.freeze", "1");
-  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
-  while (!std::all_of(slices_.begin(), slices_.end(), is_frozen) && std::chrono::steady_clock::now() < until)
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  freeze(slices_);
 }
 
 FrozenUsers::~FrozenUsers() {
   if (slices_.empty()) return;
-  for (const std::string& slice : slices_) (void)write_word(slice + "/cgroup.freeze", "0");
+  for (const std::string& slice : slices_) thaw(slice);
   (void)::unlink(note_.c_str());
 }
 
 void FrozenUsers::thaw_left(const CgroupTree& tree, const std::string& note) {
   const auto uids = read_file(note, kMaxProcFile);
   if (!uids) return;
-  for (const std::uint64_t uid : numbers(*uids)) (void)write_word(slice_of(tree, uid) + "/cgroup.freeze", "0");
+  for (const std::uint64_t uid : numbers(*uids)) thaw(slice_of(tree, uid));
   (void)::unlink(note.c_str());
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <thread>
 
+#include "jitd/effects/freezer.hpp"
 #include "jitd/effects/proc_files.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
@@ -116,6 +117,23 @@ std::string Processes::folder_of(const std::string& grant, AtEnd at_end) const {
   return tree_.folder + "/" + std::string(root_of(at_end)) + ".slice/" + slice(grant, at_end);
 }
 
+std::string Processes::folder_of_scope(const std::string& grant, pid_t pid, AtEnd at_end) const {
+  return folder_of(grant, at_end) + "/" + scope(grant, at_end, pid);
+}
+
+std::vector<std::string> Processes::folders_of(const std::string& grant, const std::set<pid_t>& but) const {
+  const std::string slice = folder_of(grant, AtEnd::taken);
+  if (but.empty()) return {slice};
+  std::set<std::string> left_out;
+  for (const pid_t pid : but) left_out.insert(scope(grant, AtEnd::taken, pid));
+  std::vector<std::string> folders;
+  const auto dir = open_dir(slice);
+  const auto names = dir ? list_dir(dir->get()) : tl::unexpected(dir.error());
+  for (const std::string& name : names.value_or(std::vector<std::string>{}))
+    if (name.ends_with(".scope") && !left_out.contains(name)) folders.push_back(slice + "/" + name);
+  return folders;
+}
+
 std::string Processes::cgroup_of(pid_t pid) const {
   const auto text = read_file(proc_ + "/" + std::to_string(pid) + "/cgroup", kMaxProcFile);
   if (!text) return {};
@@ -158,9 +176,18 @@ std::vector<pid_t> Processes::in_slice(const std::string& grant, AtEnd at_end) c
   return pids;
 }
 
-std::size_t Processes::warn(const std::string& grant) const {
+std::vector<pid_t> Processes::in_one_scope(const std::string& grant, pid_t pid) const {
+  std::vector<pid_t> pids;
+  if (available()) collect(folder_of_scope(grant, pid), 0, pids);
+  return pids;
+}
+
+std::size_t Processes::warn(const std::string& grant, const std::set<pid_t>& but) const {
   std::size_t told = 0;
-  for (const pid_t pid : in_slice(grant)) {
+  std::vector<pid_t> pids;
+  if (available())
+    for (const std::string& folder : folders_of(grant, but)) collect(folder, 0, pids);
+  for (const pid_t pid : pids) {
     if (!signal_process(pid, SIGTERM)) continue;
     (void)signal_process(pid, SIGCONT);
     ++told;
@@ -182,8 +209,19 @@ std::size_t Processes::kill_folder(const std::string& folder) const {
   return count;
 }
 
-std::size_t Processes::kill(const std::string& grant) const {
-  return available() ? kill_folder(folder_of(grant, AtEnd::taken)) : 0;
+std::size_t Processes::kill(const std::string& grant, const std::set<pid_t>& but) const {
+  std::size_t killed = 0;
+  if (available())
+    for (const std::string& folder : folders_of(grant, but)) killed += kill_folder(folder);
+  return killed;
+}
+
+std::size_t Processes::kill_one_scope(const std::string& grant, pid_t pid, AtEnd at_end) const {
+  return available() ? kill_folder(folder_of_scope(grant, pid, at_end)) : 0;
+}
+
+bool Processes::freeze_scope(const std::string& grant, pid_t pid) const {
+  return available() && tree_.unified && !in_one_scope(grant, pid).empty() && freeze({folder_of_scope(grant, pid)});
 }
 
 std::size_t Processes::left_after(const std::vector<std::string>& grants, int ms) const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,10 +51,17 @@ class Processes {
   [[nodiscard]] std::vector<std::string> grants() const;
   // Processes in the slice, its scopes and whatever they made below them.
   [[nodiscard]] std::vector<pid_t> in_slice(const std::string& grant, AtEnd at_end = AtEnd::taken) const;
+  // Processes in one scope of it: the elevated process `pid`, and what came of it.
+  [[nodiscard]] std::vector<pid_t> in_one_scope(const std::string& grant, pid_t pid) const;
+  // The next two leave out the scopes of `but`, by their elevated processes.
   // SIGTERM, and SIGCONT so that a stopped one hears it. How many were told.
-  std::size_t warn(const std::string& grant) const;
+  std::size_t warn(const std::string& grant, const std::set<pid_t>& but = {}) const;
   // SIGKILL to all of them at once (cgroup.kill; process by process before Linux 5.14). How many there were.
-  std::size_t kill(const std::string& grant) const;
+  std::size_t kill(const std::string& grant, const std::set<pid_t>& but = {}) const;
+  // The same for one scope alone.
+  std::size_t kill_one_scope(const std::string& grant, pid_t pid, AtEnd at_end = AtEnd::taken) const;
+  // One scope stands still, until it is killed or its processes are moved. False: it cannot, or is gone.
+  [[nodiscard]] bool freeze_scope(const std::string& grant, pid_t pid) const;
   // Waits until those slices are empty, at most `ms` for all; how many processes are left in them.
   [[nodiscard]] std::size_t left_after(const std::vector<std::string>& grants, int ms) const;
 
@@ -81,6 +89,9 @@ class Processes {
 
  private:
   [[nodiscard]] std::string folder_of(const std::string& grant, AtEnd at_end) const;
+  [[nodiscard]] std::string folder_of_scope(const std::string& grant, pid_t pid, AtEnd at_end = AtEnd::taken) const;
+  // Its slice as one folder, or where some scopes are left out the others.
+  [[nodiscard]] std::vector<std::string> folders_of(const std::string& grant, const std::set<pid_t>& but) const;
   [[nodiscard]] std::string cgroup_of(pid_t pid) const;  // below the prefix; empty: unknown
   std::size_t kill_folder(const std::string& folder) const;
   std::size_t kill_around(pid_t pid, uid_t uid) const;

@@ -105,6 +105,14 @@ void Helper::standing_rule(const std::string& user, Answer<bool> then) {
       [then = std::move(then)](auto texts) { then(to_bool(std::move(texts))); });
 }
 
+void Helper::still_allowed(const std::string& user, const std::string& as, const std::vector<std::string>& words,
+                           Answer<bool> then) {
+  std::vector<std::string> texts{user, as};
+  texts.insert(texts.end(), words.begin(), words.end());
+  ask(Ask::still_allowed, std::move(texts), config_.still_allowed_usec,
+      [then = std::move(then)](auto answer) { then(to_bool(std::move(answer))); });
+}
+
 void Helper::ask(Ask kind, std::vector<std::string> texts, std::uint64_t deadline_usec,
                  std::function<void(Result<std::vector<std::string>>)> then) {
   if (queue_.size() >= kMaxQueue)

@@ -27,6 +27,7 @@ class Helper final : public Questions {
     std::vector<std::string> argv = {"/proc/self/exe", "--helper"};
     std::uint64_t deadline_usec = 5'000'000;  // of one question once a child has it; readback asks several sudos:
     std::uint64_t readback_usec = 15'000'000;
+    std::uint64_t still_allowed_usec = 500'000;    // who it is about stands still meanwhile
     std::function<void(const std::string&)> warn;  // a child hung, crashed or talked nonsense
   };
 
@@ -40,6 +41,8 @@ class Helper final : public Questions {
   void readback(const std::string& user, const Effects& effects, const std::string& grant_id,
                 Answer<bool> then) override;
   void standing_rule(const std::string& user, Answer<bool> then) override;
+  void still_allowed(const std::string& user, const std::string& as, const std::vector<std::string>& words,
+                     Answer<bool> then) override;
 
   [[nodiscard]] std::size_t workers() const { return workers_.size(); }
   [[nodiscard]] std::uint64_t restarts() const { return restarts_; }

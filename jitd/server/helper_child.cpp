@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "jitd/effects/dropins.hpp"
+#include "jitd/effects/still_allowed.hpp"
 #include "policy/document/effects.hpp"
 #include "policy/names.hpp"
 #include "policy/result.hpp"
@@ -107,6 +108,26 @@ HelperMessage standing_rule(const HelperMessage& question, Spawn& spawn) {
   return yes_or_no(question.id, false);
 }
 
+// Of all the installed sudos: by which one it was started is not known.
+HelperMessage still_allowed_by_all(const HelperMessage& question, Spawn& spawn) {
+  std::vector<std::string> words(question.texts.begin() + 2, question.texts.end());
+  if (words == std::vector<std::string>{"-i"}) {
+    passwd entry{};
+    std::vector<char> buffer;
+    const auto found = lookup(entry, buffer, question.texts[1], [&](auto* e, char* b, std::size_t n, auto** r) {
+      return ::getpwnam_r(question.texts[1].c_str(), e, b, n, r);
+    });
+    if (!found || !*found) return yes_or_no(question.id, false);
+    words = {entry.pw_shell};
+  }
+  const auto tools = find_sudos(spawn);
+  for (const SudoTool& tool : tools) {
+    const auto allowed = still_allowed(spawn, tool, question.texts[0], question.texts[1], words);
+    if (!allowed || !*allowed) return yes_or_no(question.id, allowed);
+  }
+  return yes_or_no(question.id, !tools.empty());
+}
+
 }  // namespace
 
 HelperMessage answer_question(const HelperMessage& question, Spawn& spawn) {
@@ -131,6 +152,9 @@ HelperMessage answer_question(const HelperMessage& question, Spawn& spawn) {
       break;
     case Ask::standing_rule:
       if (texts == 1) return standing_rule(question, spawn);
+      break;
+    case Ask::still_allowed:
+      if (texts >= 3) return still_allowed_by_all(question, spawn);
       break;
   }
   return failure(question.id, Error{Errc::invalid, "the helper was asked something that it does not know", 0});

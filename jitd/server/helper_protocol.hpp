@@ -13,7 +13,7 @@ namespace jit {
 
 inline constexpr std::size_t kMaxHelperMessage = std::size_t{128} * 1024;
 
-enum class Ask : std::uint32_t { account_of_uid = 1, account_of_name, readback, standing_rule };
+enum class Ask : std::uint32_t { account_of_uid = 1, account_of_name, readback, standing_rule, still_allowed };
 
 struct HelperMessage {
   std::uint32_t kind = 0;  // Ask, or in answers 0 for success, else 1 + Errc

@@ -21,9 +21,10 @@ class Bus {
   [[nodiscard]] virtual Result<void> start_timer(const std::string& name, std::int64_t wall_ms,
                                                  std::uint64_t from_now_ms) = 0;
   [[nodiscard]] virtual Result<void> stop_timer(const std::string& name) = 0;
-  // Starts the transient unit `scope` in `slice` with this process in it, and has systemd forget it when it is empty.
-  // The job is queued when this returns: that the process is in it is to be seen in its own cgroup.
-  [[nodiscard]] virtual Result<void> start_scope(const std::string& scope, const std::string& slice, pid_t pid) = 0;
+  // Starts the transient unit `scope` in `slice` with these processes in it, and has systemd forget it when it is
+  // empty. The job is queued when this returns: that a process is in it is to be seen in its own cgroup.
+  [[nodiscard]] virtual Result<void> start_scope(const std::string& scope, const std::string& slice,
+                                                 const std::vector<pid_t>& pids) = 0;
   // Has systemd drop slices that are empty by now. Not waited for, and no harm where it is not done.
   virtual void stop_slices(const std::vector<std::string>& slices) = 0;
 };

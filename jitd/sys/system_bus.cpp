@@ -98,6 +98,15 @@ int append_timer(sd_bus_message* m, const std::string& unit, const std::string& 
   return r;
 }
 
+int append_pids(sd_bus_message* m, const std::vector<pid_t>& pids) {
+  int r = sd_bus_message_open_container(m, 'r', "sv");
+  if (r >= 0) r = sd_bus_message_append(m, "s", "PIDs");
+  if (r >= 0) r = sd_bus_message_open_container(m, 'v', "au");
+  if (r >= 0) r = sd_bus_message_append_array(m, 'u', pids.data(), pids.size() * sizeof(pid_t));
+  if (r >= 0) r = sd_bus_message_close_container(m);
+  return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 Result<std::string> unit_path(sd_bus* bus, const std::string& unit) {
   BusError error;
   sd_bus_message* raw = nullptr;
@@ -170,7 +179,8 @@ Result<void> SystemBus::stop_timer(const std::string& name) {
   return bus_failure("timer " + unit, r, error);
 }
 
-Result<void> SystemBus::start_scope(const std::string& scope, const std::string& slice, pid_t pid) {
+Result<void> SystemBus::start_scope(const std::string& scope, const std::string& slice,
+                                    const std::vector<pid_t>& pids) {
   auto bus = open_bus();
   if (!bus) return tl::unexpected(bus.error());
   sd_bus_message* raw = nullptr;
@@ -178,13 +188,15 @@ Result<void> SystemBus::start_scope(const std::string& scope, const std::string&
   const Message call(raw);
   BusError error;
   if (r >= 0) r = sd_bus_message_append(raw, "ss", scope.c_str(), "fail");
+  if (r >= 0) r = sd_bus_message_open_container(raw, 'a', "(sv)");
   if (r >= 0)
-    r = sd_bus_message_append(raw, "a(sv)", 5,                                            //
+    r = sd_bus_message_append(raw, "(sv)(sv)(sv)(sv)",                                    //
                               "Description", "s", "Command run by a just-in-time grant",  //
                               "Slice", "s", slice.c_str(),                                //
-                              "PIDs", "au", 1, static_cast<std::uint32_t>(pid),           //
                               "CollectMode", "s", "inactive-or-failed",                   //
                               "TimeoutStopUSec", "t", std::uint64_t{1'000'000});
+  if (r >= 0) r = append_pids(raw, pids);
+  if (r >= 0) r = sd_bus_message_close_container(raw);
   if (r >= 0) r = sd_bus_message_append(raw, "a(sa(sv))", 0);
   if (r >= 0) r = sd_bus_call(bus->get(), raw, kScopeTimeoutUsec, &error.error, nullptr);
   if (r < 0) return bus_failure(scope, r, error);

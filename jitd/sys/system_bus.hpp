@@ -18,7 +18,8 @@ class SystemBus final : public Bus {
   // A timer that is not there is fine.
   [[nodiscard]] Result<void> stop_timer(const std::string& name) override;
   // Errc::unavailable: no systemd, or no answer within 400 ms.
-  [[nodiscard]] Result<void> start_scope(const std::string& scope, const std::string& slice, pid_t pid) override;
+  [[nodiscard]] Result<void> start_scope(const std::string& scope, const std::string& slice,
+                                         const std::vector<pid_t>& pids) override;
   void stop_slices(const std::vector<std::string>& slices) override;
   // Main process of a service unit ("jitd.service"). Errc::not_found: it has none.
   [[nodiscard]] Result<pid_t> main_pid(const std::string& unit);

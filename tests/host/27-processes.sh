@@ -68,6 +68,7 @@ at alice 'sudo -n sleep 7021 >/dev/null 2>&1 &' &
 soon "it runs" 5 running 'sleep 7021'
 soon "a grant that leaves what runs ends" 10 is_state "$id" ended
 ok "it runs on" running 'sleep 7021'
+gives "show lists it" 'goes on as policy says: .*[0-9]+ sleep' at alice "jitctl --json show $id"
 root pkill -fx 'sleep 7021'
 wait
 

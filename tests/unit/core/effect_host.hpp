@@ -26,16 +26,17 @@ class FakeBus final : public Bus {
     if (then) then();
     return {};
   }
-  Result<void> start_scope(const std::string& scope, const std::string& slice, pid_t pid) override {
+  Result<void> start_scope(const std::string& scope, const std::string& slice,
+                           const std::vector<pid_t>& pids) override {
     if (!works) return fail(Errc::unavailable, "no systemd");
     log.push_back("scope " + scope + " in " + slice);
-    if (scoped) scoped(scope, slice, pid);
+    if (scoped) scoped(scope, slice, pids);
     return {};
   }
   void stop_slices(const std::vector<std::string>& slices) override {
     for (const std::string& slice : slices) log.push_back("stop " + slice);
   }
-  std::function<void(const std::string& scope, const std::string& slice, pid_t pid)> scoped;
+  std::function<void(const std::string& scope, const std::string& slice, const std::vector<pid_t>& pids)> scoped;
   Result<void> stop_timer(const std::string& name) override {
     log.push_back("stop " + name);
     running.erase(name);

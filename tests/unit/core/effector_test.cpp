@@ -1,3 +1,4 @@
+#include "jitd/core/board_file.hpp"
 #include "tests/unit/core/effect_host.hpp"
 
 using namespace jit;
@@ -463,4 +464,32 @@ TEST_CASE("a thousand grants are prepared and given in a few writes", "[core][ef
   }
   CHECK(host.expire_now(true).failures.empty());
   CHECK(host.as_it_was());
+}
+
+TEST_CASE("what a check would say without a grant is read from the board, before and after its end",
+          "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const Entitlement one = host.entitlement(kA), two = host.entitlement(kB);
+  host.activate(one, {one});
+  wire::Query query;
+  query.service = "sudo";
+  query.subject = "alice";
+  query.has_uid = true;
+  query.uid = 1001;
+  query.started_ms = host.clock.at.boot_ms + 1000;
+  const wire::Clocks clocks{host.clock.at.wall_ms, host.clock.at.boot_ms};
+  const std::string board = host.paths.run + "/board";
+  const auto without = [&](const std::string& id) {
+    return answer_without(
+        board, [&](std::string_view each) { return each == id; }, query, clocks);
+  };
+  CHECK(without("").verdict == wire::Verdict::allow);
+  CHECK(without(kA).verdict == wire::Verdict::deny);
+  CHECK(host.live(kA) == true);  // the board itself is as it was
+  host.activate(two, {one, two});
+  CHECK(without(kA).verdict == wire::Verdict::allow);
+  CHECK(std::string(without(kA).grant) == kB);
+  put(board, "damaged");
+  CHECK(without(kA).verdict == wire::Verdict::unknown);
 }

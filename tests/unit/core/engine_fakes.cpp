@@ -61,6 +61,16 @@ Taken FakeEffector::take(const std::vector<EndOrder>& orders) {
       return taken;
     }
     for (const EndOrder& order : orders) {
+      if (order.leave)
+        for (const auto& [pid, grant] : running)
+          if (grant == "left " + order.grant) taken.left[order.grant].push_back(std::to_string(pid) + " sleep");
+      const auto open = open_by.find(order.user);
+      for (const PlainCommand& command : order.plain) {
+        if (open == open_by.end() || order.leave) break;
+        if (running.erase(command.pid) == 0) continue;
+        held_back[command.pid] = order.grant;
+        taken.held_back.push_back({order.grant, command.pid, open->second});
+      }
       const auto ended = std::erase_if(running, [&](const auto& one) { return one.second == order.grant; }) +
                          std::erase_if(logins, [&](const auto& one) { return one.second == order.grant; });
       if (ended > 0) taken.ended[order.grant] = ended;
@@ -94,6 +104,15 @@ Result<bool> FakeEffector::elevate(const std::string& grant, bool leave, std::in
   if (Result<void> fine = failing("elevate"); !fine) return tl::unexpected<Error>(fine.error());
   running[pid] = leave ? "left " + grant : grant;
   return recorded.contains(pid);
+}
+
+Result<void> FakeEffector::spare_command(const Taken::HeldBack& command, bool leave) {
+  if (held_back.erase(command.pid) == 0) return jit::fail(Errc::not_found, "it is gone");
+  if (Result<void> fine = failing("spare"); !fine) return fine;
+  running[command.pid] = command.through.empty() ? "left " + command.grant
+                         : leave                 ? "left " + command.through
+                                                 : command.through;
+  return {};
 }
 
 Result<void> FakeEffector::let_in(const std::string& grant, std::int32_t pid) {
@@ -174,6 +193,14 @@ void FakeQuestions::readback(const std::string&, const Effects&, const std::stri
 
 void FakeQuestions::standing_rule(const std::string&, Answer<bool> then) {
   say([this, then = std::move(then)] { then(standing_says); });
+}
+
+void FakeQuestions::still_allowed(const std::string& user, const std::string& as,
+                                  const std::vector<std::string>& words, Answer<bool> then) {
+  std::string asked = user + " " + as + ":";
+  for (const std::string& word : words) asked += " " + word;
+  still_asked.push_back(asked);
+  say([this, then = std::move(then)] { then(still_says); });
 }
 
 Result<std::uint32_t> FakeFacts::gid_of(const std::string& group) const {

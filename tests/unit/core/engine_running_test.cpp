@@ -97,6 +97,76 @@ TEST_CASE("P2: what runs under a grant ends with it, and the end says how much t
   CHECK(late == "refused");
 }
 
+TEST_CASE("P2: what sudo lets its user run without the grant goes on, and nothing else does", "[core][engine]") {
+  World world;
+  const Outcome shell = world.active(kAlice, "shell");
+  for (const std::int32_t pid : {500, 501, 502}) world.host.processes[pid] = 0;
+  REQUIRE(elevated(world, kAlice, "postgres", 500, "", {"sudo", "-u", "postgres", "/usr/bin/psql", "-l"}) ==
+          shell.id);
+  REQUIRE(elevated(world, kAlice, "postgres", 501, "", {"sudo", "-E", "-u", "postgres", "/usr/bin/psql"}) ==
+          shell.id);
+  REQUIRE(elevated(world, kAlice, "postgres", 502, "", {"sudo", "-u", "postgres", "psql"}) == shell.id);
+  world.host.running.erase(502);  // it came to its own end
+  SECTION("who needs the grant to be let in loses all of it at once") {
+    world.questions.still_says = true;
+    world.pass(2 * 3600);
+    CHECK(world.questions.still_asked.empty());
+    CHECK(world.host.running.empty());
+  }
+  SECTION("who is let in without it goes on with what sudo still lets them run") {
+    world.host.open_by["alice"] = "";
+    world.questions.late = true;
+    world.questions.still_says = true;
+    world.pass(2 * 3600);
+    CHECK(world.host.held_back.contains(500));  // it stands still until sudo has said
+    CHECK_FALSE(world.host.running.contains(501));
+    world.questions.answer_all();
+    CHECK(world.questions.still_asked == std::vector<std::string>{"alice postgres: /usr/bin/psql -l"});
+    CHECK(world.host.running.at(500) == "left " + shell.id);
+    CHECK(world.record(shell.id).why.find("/usr/bin/psql -l as postgres goes on") != std::string::npos);
+    REQUIRE(world.audit("spared").size() == 1);
+  }
+  SECTION("words are of the latest process of that number") {
+    world.host.open_by["alice"] = "";
+    world.questions.still_says = true;
+    REQUIRE(elevated(world, kAlice, "postgres", 500, "", {"sudo", "A=b", "-u", "postgres", "/usr/bin/psql"}) ==
+            shell.id);
+    world.pass(2 * 3600);
+    CHECK(world.questions.still_asked.empty());
+    CHECK(world.host.running.empty());
+  }
+  SECTION("not what it refuses, or does not answer") {
+    world.host.open_by["alice"] = "";
+    const bool silent = GENERATE(false, true);
+    if (silent) world.questions.still_says = jit::fail(Errc::unavailable, "sudo hangs");
+    world.pass(2 * 3600);
+    CHECK(world.questions.still_asked.size() == 1);
+    CHECK(world.host.held_back.empty());
+    CHECK(world.host.running.empty());
+    CHECK(world.record(shell.id).why.find("was ended: ") != std::string::npos);
+    CHECK(world.audit("spared").empty());
+  }
+  SECTION("by another grant it goes on under that, and ends with that") {
+    add_role(world, kSecondShell);
+    const Outcome other = world.asked(kAlice, "long", kHour * 3);
+    REQUIRE(world.state(other.id) == GrantState::active);
+    world.host.open_by["alice"] = other.id;
+    world.questions.still_says = true;
+    world.pass(2 * 3600);
+    CHECK(world.host.running.at(500) == other.id);
+    world.host.open_by.clear();
+    world.pass(2 * 3600);
+    CHECK(world.host.running.empty());
+  }
+  SECTION("by another that has ended meanwhile it does not") {
+    world.host.open_by["alice"] = "0123456789abcdef";
+    world.questions.still_says = true;
+    world.pass(2 * 3600);
+    CHECK(world.host.running.empty());
+    CHECK(world.host.held_back.empty());
+  }
+}
+
 TEST_CASE("P2: a command whose end could not be kept is refused", "[core][engine]") {
   World world;
   const Outcome shell = world.active(kAlice, "shell");
@@ -117,7 +187,8 @@ TEST_CASE("on_end = \"leave\": what runs goes on", "[core][engine]") {
   CHECK(world.host.logins.empty());
   world.pass(2 * 3600);
   CHECK(world.host.running.at(500) == "left " + shell.id);
-  CHECK(world.record(shell.id).why == "expired");
+  CHECK(world.record(shell.id).why == "expired; goes on as policy says: 500 sleep");
+  CHECK(world.audit("end")[0].fields.at("left") == "500 sleep");
   CHECK(world.host.warned.empty());
 }
 

@@ -81,8 +81,10 @@ class FakeEffector final : public Effector {
   bool same_login(std::int32_t pid, const std::string& process) override {
     return processes.contains(pid) && processes.at(pid) == std::stoi(process);
   }
-  void warn(const std::vector<std::string>& grants) override {
-    warned.insert(warned.end(), grants.begin(), grants.end());
+  Result<void> spare_command(const Taken::HeldBack& command, bool leave) override;
+  std::size_t end_command(const Taken::HeldBack& command) override { return held_back.erase(command.pid); }
+  void warn(const std::vector<EndOrder>& soon) override {
+    for (const EndOrder& order : soon) warned.push_back(order.grant);
   }
   void tell(std::uint32_t uid, const std::string& text) override { told.emplace_back(uid, text); }
   void settled(const std::vector<std::string>& grants) override;
@@ -102,6 +104,8 @@ class FakeEffector final : public Effector {
   std::string cannot_be_given;                  // a user
   std::map<std::int32_t, std::string> running;  // process: its grant, "left ID" where it is left alone
   std::map<std::int32_t, std::string> logins;
+  std::map<std::string, std::string> open_by;         // users let in without the grant that ends: by that one, or ""
+  std::map<std::int32_t, std::string> held_back;      // processes that stand still, and the grant that ended
   std::map<std::string, std::string> found_in_files;  // reports, by grant
   std::map<std::int32_t, std::int32_t> processes;  // that run, and the process of the login that each is in; 0: none
   std::vector<std::string> warned;                 // grants whose processes got SIGTERM
@@ -123,6 +127,8 @@ class FakeQuestions final : public Questions {
   void readback(const std::string& user, const Effects& effects, const std::string& grant_id,
                 Answer<bool> then) override;
   void standing_rule(const std::string& user, Answer<bool> then) override;
+  void still_allowed(const std::string& user, const std::string& as, const std::vector<std::string>& words,
+                     Answer<bool> then) override;
   void answer_all();  // those that were held back, in order; new ones too
 
   std::map<std::string, Account> accounts;
@@ -130,6 +136,8 @@ class FakeQuestions final : public Questions {
   bool silent = false;  // name services do not answer
   Result<bool> readback_says = true;
   Result<bool> standing_says = false;
+  Result<bool> still_says = false;
+  std::vector<std::string> still_asked;  // "USER AS: WORDS"
   std::deque<std::function<void()>> waiting;
 
  private:

@@ -44,6 +44,36 @@ TEST_CASE("the command behind sudo's options is found, or it is said that it is 
     CHECK(words(none) == "none");
 }
 
+TEST_CASE("a command is plain when nothing else is asked of a rule", "[core][sudo]") {
+  const auto plain = [](const std::vector<std::string>& argv) {
+    const auto command = plain_command_of_sudo(argv);
+    std::string text;
+    for (const std::string& word : command.value_or(std::vector<std::string>{"none"})) text += "[" + word + "]";
+    return text;
+  };
+  CHECK(plain({"sudo", "id"}) == "[id]");
+  CHECK(plain({"sudo", "-n", "-u", "postgres", "--", "/usr/bin/psql", "-E", "A=b"}) == "[/usr/bin/psql][-E][A=b]");
+  CHECK(plain({"sudo", "--user=postgres", "--non-interactive", "psql"}) == "[psql]");
+  CHECK(plain({"sudo", "-p", "x", "--", "-"}) == "[-]");
+  CHECK(plain({"sudo", "-i"}) == "[-i]");
+  CHECK(plain({"sudo", "-u", "postgres", "--login"}) == "[-i]");
+  for (const std::vector<std::string>& more : {std::vector<std::string>{"sudo", "LD_PRELOAD=/tmp/x.so", "id"},
+                                               {"sudo", "-E", "id"},
+                                               {"sudo", "-nE", "id"},
+                                               {"sudo", "--preserve-env=LD_PRELOAD", "id"},
+                                               {"sudo", "-g", "disk", "id"},
+                                               {"sudo", "-D", "/tmp", "id"},
+                                               {"sudo", "-R", "/tmp", "id"},
+                                               {"sudo", "-h", "other", "id"},
+                                               {"sudo", "-upostgres", "id"},
+                                               {"sudo", "-s"},
+                                               {"sudo", "-i", "id"},
+                                               {"sudo", "-i", "-s"},
+                                               {"sudo", "-e", "/etc/motd"},
+                                               {"sudo"}})
+    CHECK(plain(more) == "[none]");
+}
+
 TEST_CASE("a rule fits what sudo would take for its command", "[core][sudo]") {
   CHECK(fits(rule("/usr/bin/psql ..."), {"/usr/bin/psql", "-c", "x"}) == Fits::exactly);
   CHECK(fits(rule("/usr/bin/psql"), {"/bin/psql"}) == Fits::exactly);

@@ -1,5 +1,6 @@
 // What runs under grants, in real cgroups below a folder of the test's own. Needs root and a cgroup2 tree.
 #include "jitd/effects/processes.hpp"
+#include "jitd/effects/freezer.hpp"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -166,6 +167,31 @@ TEST_CASE("a warning is SIGTERM, and a stopped process hears it", "[effects][pro
   CHECK(tree.processes().warn(kGrant) == 2);
   CHECK(Tree::ended_by(plain) == SIGTERM);
   CHECK(Tree::ended_by(stopped) == SIGTERM);
+}
+
+TEST_CASE("P2: a command that is held back stands still, whatever becomes of the rest", "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  const Processes processes = tree.processes();
+  constexpr pid_t kFirst = 4001, kSecond = 4002;
+  const auto run_in = [&](pid_t of) {
+    return tree.run("/jit.slice/jit-" + kGrant + ".slice/" + Processes::scope(kGrant, AtEnd::taken, of));
+  };
+  const pid_t kept = run_in(kFirst), child = run_in(kFirst), other = run_in(kSecond);
+  CHECK(processes.in_one_scope(kGrant, kFirst).size() == 2);
+  REQUIRE(processes.freeze_scope(kGrant, kFirst));
+  CHECK_FALSE(processes.freeze_scope(kGrant, 4003));
+  CHECK(processes.warn(kGrant, {kFirst}) == 1);
+  CHECK(Tree::ended_by(other) == SIGTERM);
+  const pid_t another = run_in(kSecond);
+  CHECK(processes.kill(kGrant, {kFirst}) == 1);
+  CHECK(Tree::ended_by(another) == SIGKILL);
+  CHECK(Tree::ended_by(kept, 50) == 0);
+  CHECK(is_frozen(tree.root() + "/jit.slice/jit-" + kGrant + ".slice/" +
+                  Processes::scope(kGrant, AtEnd::taken, kFirst)));
+  CHECK(processes.kill_one_scope(kGrant, kFirst) == 2);
+  CHECK(Tree::ended_by(kept) == SIGKILL);
+  CHECK(Tree::ended_by(child) == SIGKILL);
 }
 
 TEST_CASE("a process is in its scope when its own cgroup says so", "[effects][processes]") {

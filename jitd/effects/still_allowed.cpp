@@ -1,0 +1,89 @@
+#include "jitd/effects/still_allowed.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "policy/names.hpp"
+#include "policy/text.hpp"
+
+namespace jit {
+namespace {
+
+constexpr std::size_t kMaxListing = std::size_t{1} << 20U;
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  return text;
+}
+
+Result<SpawnOutcome> ask(Spawn& spawn, std::vector<std::string> argv) {
+  SpawnRequest request;
+  request.argv = std::move(argv);
+  request.max_output = kMaxListing;
+  return spawn.run(request);
+}
+
+bool plain_options(std::string_view options) {
+  // A plain command sets no variables.
+  constexpr std::array<std::string_view, 4> kHarmless = {"authenticate", "!authenticate", "setenv", "!setenv"};
+  for (const std::string_view option : split(options, ',')) {
+    const std::string_view one = trimmed(option);
+    if (std::find(kHarmless.begin(), kHarmless.end(), one) == kHarmless.end()) return false;
+  }
+  return true;
+}
+
+bool has_secure_path(std::string_view listing) {
+  // The Defaults come first, before what the user may run.
+  const std::string_view defaults = listing.substr(0, listing.find("may run the following"));
+  const auto at = defaults.find("secure_path=");
+  return at != std::string_view::npos && defaults.find("!secure_path") == std::string_view::npos &&
+         defaults.find("exempt_group=") == std::string_view::npos;
+}
+
+}  // namespace
+
+bool plain_rules(std::string_view listing) {
+  constexpr std::string_view kEntry = "Sudoers entry:", kOptions = "Options:", kCommands = "Commands:";
+  constexpr std::array<std::string_view, 4> kPlain = {"RunAsUsers:", "RunAsGroups:", "NotBefore:", "NotAfter:"};
+  bool in_entry = false, in_commands = false;
+  for (const std::string_view line : split(listing, '\n')) {
+    if (line.starts_with(kEntry)) {
+      in_entry = true;
+      in_commands = false;
+      continue;
+    }
+    if (!in_entry) continue;
+    if (line.empty()) {
+      in_entry = false;
+      continue;
+    }
+    if (in_commands && line.starts_with('\t')) continue;
+    const std::string_view said = trimmed(line);
+    in_commands = said.starts_with(kCommands);
+    if (in_commands) continue;
+    if (said.starts_with(kOptions)) {
+      if (!plain_options(said.substr(kOptions.size()))) return false;
+    } else if (std::none_of(kPlain.begin(), kPlain.end(), [&](auto word) { return said.starts_with(word); })) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<bool> still_allowed(Spawn& spawn, const SudoTool& tool, const std::string& user, const std::string& as,
+                           const std::vector<std::string>& words) {
+  if (words.empty() || !check_user_name(user) || !check_user_name(as)) return false;
+  const bool absolute = words[0].starts_with('/');
+  if (!absolute && words[0].find('/') != std::string::npos) return false;
+  std::vector<std::string> argv{tool.sudo, "-l", "-U", user, "-u", as, "--"};
+  argv.insert(argv.end(), words.begin(), words.end());
+  const auto allowed = ask(spawn, std::move(argv));
+  if (!allowed) return tl::unexpected(allowed.error());
+  if (allowed->exit_status != 0) return false;
+  const auto listing = ask(spawn, {tool.sudo, "-ll", "-U", user});
+  if (!listing) return tl::unexpected(listing.error());
+  return listing->exit_status == 0 && plain_rules(listing->out) && (absolute || has_secure_path(listing->out));
+}
+
+}  // namespace jit
