@@ -123,7 +123,7 @@ refused "has no group of it" holds_ops 'sleep 7212'
 root pkill -x sleep
 
 grant alice base 20s
-at alice 'sudo -n -u db sh -c "echo \"* * * * * exec sleep 7221\" | crontab -; echo \"exec sleep 7222\" | at now 2>/dev/null"'
+at alice 'sudo -n -u db sh -c "cd /; echo \"* * * * * exec sleep 7221\" | crontab -; echo \"exec sleep 7222\" | at now 2>/dev/null"'
 soon "a job of at, as db" 10 running 'sleep 7222'
 ended 25
 soon "the files are looked at" 10 residue_told
