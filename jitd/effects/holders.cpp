@@ -4,12 +4,12 @@
 #include <optional>
 
 #include "jitd/effects/proc_files.hpp"
+#include "jitd/effects/proc_status.hpp"
 #include "jitd/effects/processes.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/pidfd.hpp"
 #include "jitd/sys/user_namespace.hpp"
-#include "policy/text.hpp"
 
 namespace jit {
 namespace {
@@ -17,18 +17,6 @@ namespace {
 constexpr int kPasses = 12;  // against forks in between
 constexpr int kPatient = 2;  // passes before who goes on forking is killed by cgroup, which no fork escapes
 constexpr int kUnseen = 3;   // passes in a row that found nobody, while processes came and went
-
-// Newest first: what forks to stay ahead is at the top of the list when it was just made.
-std::vector<pid_t> newest_first(const std::string& proc) {
-  std::vector<pid_t> pids;
-  const auto dir = open_dir(proc);
-  const auto names = dir ? list_dir(dir->get(), kMaxProcesses) : tl::unexpected(dir.error());
-  if (!names) return pids;
-  for (const std::string& name : *names)
-    if (const auto pid = parse_number(name, INT32_MAX); pid && *pid != 0) pids.push_back(static_cast<pid_t>(*pid));
-  std::sort(pids.begin(), pids.end(), std::greater<>());
-  return pids;
-}
 
 class Search {
  public:
@@ -38,15 +26,12 @@ class Search {
   enum class Found : std::uint8_t { nobody, gone, holder };
   // Whether this process holds a lost group, and in `whose` the user who lost it.
   Found look_at(pid_t pid, uid_t& whose) const {
-    const std::string folder = proc_ + "/" + std::to_string(pid);
-    const auto status = read_file(folder + "/status", kMaxProcFile);
+    const auto status = proc_status(pid, proc_);
     if (!status) return Found::gone;
-    const auto own = numbers(line_of(*status, "Gid:")), groups = numbers(line_of(*status, "Groups:"));
     for (const auto& lost : holders_) {
-      const bool is_own = std::ranges::find(own, lost.first) != own.end();
-      if (!is_own && std::ranges::find(groups, lost.first) == groups.end()) continue;
-      const auto uids = numbers(line_of(*status, "Uid:"));
-      if (const auto user = who_lost_it(lost, is_own, pid, uids); user && !in_container(pid, proc_)) {
+      const bool is_own = std::ranges::find(status->gids, lost.first) != status->gids.end();
+      if (!is_own && std::ranges::find(status->groups, lost.first) == status->groups.end()) continue;
+      if (const auto user = who_lost_it(lost, is_own, pid, status->uids); user && !in_container(pid, proc_)) {
         whose = *user;
         return Found::holder;
       }
@@ -56,15 +41,13 @@ class Search {
 
  private:
   std::optional<uid_t> who_lost_it(const Processes::Holders::value_type& lost, bool is_own, pid_t pid,
-                                   const std::vector<std::uint64_t>& uids) const {
-    const auto lost_it = [&](std::uint64_t uid) {
-      const auto user = lost.second.find(static_cast<uid_t>(uid));
+                                   const std::array<uid_t, 4>& uids) const {
+    const auto lost_it = [&](uid_t uid) {
+      const auto user = lost.second.find(uid);
       return user != lost.second.end() && (user->second || !is_own);
     };
-    const auto has_it_anyway = [&](std::uint64_t uid) {
-      return uid == 0 || entitled_(static_cast<uid_t>(uid), lost.first);
-    };
-    if (const auto one = std::ranges::find_if(uids, lost_it); one != uids.end()) return static_cast<uid_t>(*one);
+    const auto has_it_anyway = [&](uid_t uid) { return uid == 0 || entitled_(uid, lost.first); };
+    if (const auto one = std::ranges::find_if(uids, lost_it); one != uids.end()) return *one;
     if (std::ranges::any_of(uids, has_it_anyway)) return std::nullopt;
     const auto users = behind(pid);
     const auto one = std::ranges::find_if(users, lost_it);
@@ -111,7 +94,7 @@ Processes::Ended Processes::kill_holders(const Holders& holders, const Entitled&
   int unseen = 0;
   for (int pass = 0; pass < kPasses && unseen < kUnseen; ++pass) {
     std::size_t holding = 0, gone = 0;
-    for (const pid_t pid : newest_first(proc_)) {
+    for (const pid_t pid : all_processes(proc_)) {
       // The descriptor first: what is read then is of the process that is signalled, or of none.
       if (dying.has(pid)) continue;
       UniqueFd process = open_pidfd(pid);

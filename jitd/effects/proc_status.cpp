@@ -27,6 +27,8 @@ std::optional<ProcStatus> proc_status(pid_t pid, const std::string& proc) {
   if (parent.size() != 1 || !four(*text, "Uid:", status.uids) || !four(*text, "Gid:", status.gids))
     return std::nullopt;
   status.parent = static_cast<pid_t>(parent[0]);
+  if (const auto session = numbers(line_of(*text, "NSsid:")); !session.empty())
+    status.session = static_cast<pid_t>(session[0]);
   for (const std::uint64_t gid : numbers(line_of(*text, "Groups:"))) status.groups.push_back(static_cast<gid_t>(gid));
   return status;
 }
@@ -45,6 +47,12 @@ std::vector<pid_t> children_of(pid_t pid, const std::string& proc) {
   return children;
 }
 
+std::uint32_t audit_session(pid_t pid, const std::string& proc) {
+  const auto text = read_file(proc + "/" + std::to_string(pid) + "/sessionid", kMaxProcFile);
+  const auto id = text ? numbers(*text) : std::vector<std::uint64_t>();
+  return id.size() == 1 && id.front() < UINT32_MAX ? static_cast<std::uint32_t>(id.front()) : 0;
+}
+
 std::vector<pid_t> all_processes(const std::string& proc) {
   std::vector<pid_t> pids;
   const auto dir = open_dir(proc);
@@ -54,6 +62,7 @@ std::vector<pid_t> all_processes(const std::string& proc) {
     const auto pid = parse_number(name, INT32_MAX);
     if (pid && *pid > 0) pids.push_back(static_cast<pid_t>(*pid));
   }
+  std::sort(pids.begin(), pids.end(), std::greater<>());
   return pids;
 }
 

@@ -1,4 +1,4 @@
-// What /proc/PID/status says of a process (proc_pid_status(5)).
+// What /proc says of a process: its status (proc_pid_status(5)) and its audit session.
 #pragma once
 
 #include <sys/types.h>
@@ -12,6 +12,7 @@ namespace jit {
 
 struct ProcStatus {
   pid_t parent = 0;
+  pid_t session = 0;            // setsid(2); 0 where the kernel does not say
   std::array<uid_t, 4> uids{};  // real, effective, saved, of file system
   std::array<gid_t, 4> gids{};
   std::vector<gid_t> groups;
@@ -26,7 +27,11 @@ struct ProcStatus {
 // (CONFIG_PROC_CHILDREN).
 [[nodiscard]] std::vector<pid_t> children_of(pid_t pid, const std::string& proc = "/proc");
 
-// Every process there is, in no order.
+// The audit session of a process, which its children inherit and only CAP_AUDIT_CONTROL changes (pam_loginuid(8));
+// 0: none is set, or it is gone.
+[[nodiscard]] std::uint32_t audit_session(pid_t pid, const std::string& proc = "/proc");
+
+// Every process there is, newest first: what forks to stay ahead of a search is at its top when it was just made.
 [[nodiscard]] std::vector<pid_t> all_processes(const std::string& proc = "/proc");
 
 }  // namespace jit

@@ -14,6 +14,7 @@
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/peer.hpp"
 #include "jitd/sys/pidfd.hpp"
+#include "jitd/sys/user_namespace.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -48,14 +49,6 @@ class Sudos {
   std::string proc_;
   std::vector<std::pair<dev_t, ino_t>> files_;
 };
-
-bool in_container(pid_t pid, const std::string& proc) {
-  struct stat own {};
-  struct stat its {};
-  return ::stat((proc + "/self/ns/pid").c_str(), &own) == 0 &&
-         ::stat((proc + "/" + std::to_string(pid) + "/ns/pid").c_str(), &its) == 0 &&
-         (own.st_dev != its.st_dev || own.st_ino != its.st_ino);
-}
 
 // Whose sudo it is: the real uid. For a moment (sudoedit) that is root's; then who logged in, or started it.
 std::optional<uid_t> whose(pid_t pid, const ProcStatus& status, const SudoEnds& ends, const std::string& proc) {

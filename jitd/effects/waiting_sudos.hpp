@@ -21,7 +21,7 @@ using SudoEnds = std::map<uid_t, std::uint64_t>;
 // that is installed. Left alone are
 //  - one that runs a command already: what it does is its own or, under a grant, that slice's matter;
 //  - one inside a grant's slice, which ends with that grant;
-//  - one of another pid namespace: a container has users and rules of its own.
+//  - one in a container that root made, which has users and rules of its own (sys/user_namespace.hpp).
 // One walk over all processes, however many users there are. How many there were, by uid.
 std::map<uid_t, std::size_t> kill_waiting_sudos(const Processes& processes, const SudoEnds& ends,
                                                 const std::vector<std::string>& sudos);
