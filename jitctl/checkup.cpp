@@ -87,6 +87,31 @@ void check_config(Context& context, Findings& findings) {
   }
 }
 
+namespace {
+
+// How what runs under a grant is kept together until its end (effects/processes.hpp).
+void check_ends_of_commands(std::string_view way, Findings& findings) {
+  if (way == "scopes") {
+    findings.fine("what runs under a grant is in a systemd scope, and ends with it");
+  } else if (way == "cgroups") {
+    findings.fine("what runs under a grant is in a cgroup that jitd makes (no systemd here), and ends with it");
+  } else if (way == "notes") {
+    findings.note(
+        "neither systemd nor a writable cgroup2 tree is here: at a grant's end jitd looks for what descends from its "
+        "sudo, by parent, session and audit session. That is weaker: what root takes out of its audit session goes "
+        "on "
+        "and, where the kernel gives sudo no audit session of its own, what forked twice and left its session does "
+        "too",
+        "mount /sys/fs/cgroup (cgroup2) writable for jitd");
+  } else if (way == "no") {
+    findings.problem(
+        "this host has no cgroups of systemd's: commands under a grant are refused, since nobody could end them",
+        "see that /sys/fs/cgroup is mounted");
+  }
+}
+
+}  // namespace
+
 void check_daemon(Context& context, Findings& findings) {
   const auto health = ask_jitd(context, wire::Verb::health, {}, std::chrono::seconds(5));
   if (!health) {
@@ -111,10 +136,7 @@ void check_daemon(Context& context, Findings& findings) {
     const bool said = !error.empty() && warning.find(error) != std::string::npos;
     if (!said) findings.note(warning, "");
   }
-  if (value_of(*health, "processes") == "no")
-    findings.problem(
-        "this host has no cgroups of systemd's: commands under a grant are refused, since nobody could end them",
-        "boot with systemd");
+  check_ends_of_commands(value_of(*health, "processes"), findings);
 }
 
 void check_board(Context& context, Findings& findings) {
@@ -225,6 +247,13 @@ void check_host(Context& context, Findings& findings) {
 }
 
 void check_units(Context& context, Findings& findings) {
+  if (::access(context.places.systemd.c_str(), F_OK) != 0) {
+    findings.note(
+        "systemd is not this host's init: the dead-man is a process of jitd's own, and no unit of ours runs",
+        "have your init run jitd --expire --all before logins, start jitd and start it again when it ends, and run "
+        "jitd --residue from cron");
+    return;
+  }
   const struct {
     const char* unit;
     const char* what;

@@ -32,6 +32,7 @@ struct Places {
   std::string usr = "/usr";
   std::string proc = "/proc";
   std::string recordings = kRecordingDir;
+  std::string systemd = "/run/systemd/system";  // there where systemd is the init (sd_booted(3))
 };
 
 struct Context {

@@ -57,7 +57,9 @@ int run(int argc, char** argv) {
   if (one && (first == "--version" || first == "-V")) return fmt::print("jitd {}\n", jit::kVersion), kDone;
   if (one && (first == "--help" || first == "-h")) return fmt::print("{}", kHelp), kDone;
   const bool expire = (one && first == "--expire") || (argc == 3 && first == "--expire" && second == "--all");
-  if (argc > 1 && !expire && !(one && (first == "--check" || first == "--helper" || first == "--residue"))) {
+  const bool timer = argc == 5 && first == "--expire-at";
+  if (argc > 1 && !expire && !timer &&
+      !(one && (first == "--check" || first == "--helper" || first == "--residue"))) {
     complain("cannot be called so; see jitd --help");
     return kUsage;
   }
@@ -70,6 +72,7 @@ int run(int argc, char** argv) {
   if (first == "--check") return check();
   if (first == "--residue") return jit::residue_main(jit::Paths{});
   if (expire) return jit::expire_main(second == "--all");
+  if (timer) return jit::expire_at_main(argv[2], argv[3], argv[4]);
   return daemon();
 }
 

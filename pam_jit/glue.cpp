@@ -80,6 +80,7 @@ class PamHost final : public Host {
   bool note_login(std::string_view grant) noexcept override {
     return write_login_note(kLogins, grant, static_cast<std::uint32_t>(::getpid()), process_started_ms());
   }
+  void take_audit_session() noexcept override { renew_audit_session(kCommands, kLoginUid, ::getuid()); }
   std::string_view boot_id() noexcept override {
     const std::size_t size = read_small(kBootIdFile, boot_id_);
     return {boot_id_, size < sizeof boot_id_ ? 0 : size};

@@ -58,6 +58,9 @@ class Host {
   // Writes down that this grant lets in what this process opens, where whoever ends the grant finds it: what jitd
   // does itself when it answers (effects/logins.hpp). False: it cannot be.
   virtual bool note_login(std::string_view grant) noexcept = 0;
+  // Gives this process, and all that it starts, an audit session (pam_loginuid(8)) of its own, where jitd finds by it
+  // what it cannot put into a cgroup (effects/noted_commands.hpp); elsewhere, and where the kernel refuses, nothing.
+  virtual void take_audit_session() noexcept = 0;
   virtual std::string_view boot_id() noexcept = 0;
 
  protected:

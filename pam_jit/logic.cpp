@@ -315,6 +315,7 @@ int open_session(Host& host, const Options& options, bool silent) noexcept {
   const bool sudo_by_grant = board.live_sudo && wire::is_sudo(item(host, Item::service));
   const bool passes = board.verdict == Verdict::not_gated || board.verdict == Verdict::observe;
   if (passes && !sudo_by_grant) return PAM_IGNORE;
+  if (sudo_by_grant) host.take_audit_session();
   // jitd has systemd put the command into a scope of its grant: that takes longer than a question.
   const Answer answer =
       call.ask_jitd(sudo_by_grant ? std::max(options.timeout_ms, kSessionTimeoutMs) : options.timeout_ms);

@@ -14,6 +14,8 @@ namespace jit::pam {
 inline constexpr const char* kCheckSocket = "check.sock";
 inline constexpr const char* kBoard = "board";
 inline constexpr const char* kLogins = "logins";
+inline constexpr const char* kCommands = "commands";
+inline constexpr const char* kLoginUid = "loginuid";
 inline constexpr const char* kPasswd = "passwd";
 inline constexpr const char* kGroup = "group";
 inline constexpr const char* kBootIdFile = "boot_id";
@@ -24,6 +26,8 @@ inline uid_t trusted_uid() noexcept {
 inline constexpr const char* kCheckSocket = wire::kCheckSocket;
 inline constexpr const char* kBoard = wire::kBoardFile;
 inline constexpr const char* kLogins = wire::kLoginNotes;
+inline constexpr const char* kCommands = wire::kCommandNotes;
+inline constexpr const char* kLoginUid = "/proc/self/loginuid";
 inline constexpr const char* kPasswd = "/etc/passwd";
 inline constexpr const char* kGroup = "/etc/group";
 inline constexpr const char* kBootIdFile = "/proc/sys/kernel/random/boot_id";

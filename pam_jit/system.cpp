@@ -164,4 +164,17 @@ bool write_login_note(const char* dir, std::string_view grant, std::uint32_t pid
   return false;
 }
 
+void renew_audit_session(const char* marker, const char* loginuid, std::uint32_t uid) noexcept {
+  constexpr std::string_view kUnset = "4294967295";
+  if (::access(marker, F_OK) != 0) return;
+  char text[16];
+  const std::size_t size = read_small(loginuid, text);
+  const Number own(uid);
+  std::string_view login(text, size);
+  if (login.ends_with('\n')) login.remove_suffix(1);
+  if (login == kUnset) login = own.text();
+  const Descriptor file(::open(loginuid, O_WRONLY | O_CLOEXEC));
+  if (file && !login.empty()) (void)!::write(file.get(), login.data(), login.size());
+}
+
 }  // namespace jit::pam

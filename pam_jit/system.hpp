@@ -60,4 +60,8 @@ class TrustedFile final : public wire::BoardSource {
 [[nodiscard]] bool write_login_note(const char* dir, std::string_view grant, std::uint32_t pid,
                                     std::uint64_t started_ms) noexcept;
 
+// Where `marker` exists: writes the audit login uid in the file `loginuid` once more, `uid` where none is set, for
+// which the kernel begins a new audit session. It refuses one that is set without CAP_AUDIT_CONTROL.
+void renew_audit_session(const char* marker, const char* loginuid, std::uint32_t uid) noexcept;
+
 }  // namespace jit::pam

@@ -18,6 +18,7 @@
 #include "jitd/effects/dropins.hpp"
 #include "jitd/effects/frozen_users.hpp"
 #include "jitd/effects/groups.hpp"
+#include "jitd/effects/own_units.hpp"
 #include "jitd/effects/residue.hpp"
 #include "jitd/store/records.hpp"
 #include "jitd/sys/lock.hpp"
@@ -176,7 +177,8 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
   Taken taken;
   Logins logins(ports.files, ports.processes, places.logins);
   const auto gone = [&](const std::string& grant) { return !sorting.lives(grant); };
-  end_commands(ports.processes, gone, taken);
+  NotedCommands commands(ports.files, places.commands, ports.processes.proc());
+  end_commands(ports.processes, commands, gone, taken);
   const auto lives = [&](std::string_view id) { return sorting.lives(std::string(id)); };
   end_waiting_sudos(ports.processes, carry_over(places.board, ports.clock.now().boot_ms, lives).sudo_ends, {}, taken);
   end_logins(logins, gone, taken);
@@ -211,9 +213,10 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
 int expire_main(bool all) {
   SystemSpawn spawn;
   SystemClock clock;
-  SystemBus bus;
-  const ExpirePorts ports{system_files(), spawn, clock, bus, [&bus] { return bus.main_pid("jitd.service"); }};
-  const Expired expired = expire(Paths{}, ports, all);
+  const Paths paths;
+  const auto bus = make_bus(spawn, clock, EffectPaths(paths).timers);
+  const ExpirePorts ports{system_files(), spawn, clock, *bus, [] { return SystemBus().main_pid("jitd.service"); }};
+  const Expired expired = expire(paths, ports, all);
   // "<N>" is the priority that the journal takes from a service's stderr (sd-daemon(3)).
   const bool service = ::getenv("JOURNAL_STREAM") != nullptr && ::isatty(STDERR_FILENO) == 0;
   const auto say = [&](const char* priority, const std::string& text) {
@@ -223,6 +226,18 @@ int expire_main(bool all) {
   for (const std::string& text : expired.notes) say("<4>", text);
   for (const std::string& text : expired.failures) say("<3>", text);
   return expired.failures.empty() ? 0 : 1;
+}
+
+int expire_at_main(const std::string& name, const std::string& wall_ms, const std::string& boot_ms) {
+  leave_grants_cgroup(Processes());
+  const auto wall = parse_number(wall_ms, INT64_MAX), boot = parse_number(boot_ms, INT64_MAX);
+  Result<bool> due = fail(Errc::invalid, "--expire-at takes a name and two times in milliseconds");
+  if (wall && boot) due = wait_as_timer(EffectPaths(Paths{}).timers, name, static_cast<std::int64_t>(*wall), *boot);
+  if (!due) {
+    (void)std::fprintf(stderr, "%s\n", shown(due.error().message).c_str());
+    return 1;
+  }
+  return *due ? expire_main(false) : 0;
 }
 
 }  // namespace jit

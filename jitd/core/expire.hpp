@@ -42,4 +42,8 @@ struct Expired {
 // The same on this host. Exit status: 0 when nothing of ours remains that should not, else 1 and why on stderr.
 [[nodiscard]] int expire_main(bool all);
 
+// `jitd --expire-at NAME WALL_MS BOOT_MS`, which jitd starts where no systemd has timers: the dead-man of that name
+// (effects/own_units.hpp). Goes into the background, and does the same without `all` when the time has come.
+[[nodiscard]] int expire_at_main(const std::string& name, const std::string& wall_ms, const std::string& boot_ms);
+
 }  // namespace jit

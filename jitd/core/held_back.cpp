@@ -124,6 +124,7 @@ void HostEffector::warn(const std::vector<EndOrder>& soon) {
     for (const PlainCommand& command : order.plain)
       if (let_in_without(order, command)) but.insert(command.pid);
     (void)ports_.processes.warn(order.grant, but);
+    (void)commands_.warn(order.grant);
     (void)logins_.warn(order.grant);
   }
 }

@@ -56,6 +56,8 @@ EffectPaths::EffectPaths(const Paths& paths)
       board(paths.run + "/board"),
       dropins(paths.run + "/sudoers.d"),
       logins(paths.run + "/logins"),
+      commands(paths.run + "/commands"),
+      timers(paths.run + "/timers"),
       frozen(paths.run + "/frozen"),
       residue(paths.run + "/residue"),
       reserve(paths.etc_jit + "/.reserve"),
@@ -82,6 +84,7 @@ HostEffector::HostEffector(Ports ports, EffectPaths paths, HeldFile held, EndsFi
       ledger_(held_, groups_),
       dead_man_(ports_.bus, ports_.clock),
       logins_(ports_.files, ports_.processes, paths_.logins),
+      commands_(ports_.files, paths_.commands, ports_.processes.proc()),
       residue_(ports_.files, paths_.residue),
       recordings_(paths_.recordings) {}
 
@@ -241,10 +244,12 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   for (const EndOrder& order : orders) collect(taken.failures, dropins_.remove(order.grant));
   // No rule starts anything new by now, but for a sudo that matched it before.
   hold_back(orders, taken);
-  end_commands(ports_.processes, to_kill, taken, held_back());
+  end_commands(ports_.processes, commands_, to_kill, taken, held_back());
   end_waiting_sudos(ports_.processes, sudo_ends, sudo_of, taken);
   // The module's notes are of any grant: it does not know which leave what runs.
-  logins_.drop([&](const std::string& id) { return ending.contains(id) && !killing.contains(id); });
+  const auto left = [&](const std::string& id) { return ending.contains(id) && !killing.contains(id); };
+  logins_.drop(left);
+  commands_.drop(left);
   end_logins(
       logins_, [&](const std::string& id) { return killing.contains(id) && !polite.contains(id); }, taken);
   collect(taken.failures, ends_.sync());
@@ -306,7 +311,7 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
       return record == known.end() || !record->second->record->active;
     };
     const Commands kept = held_back();
-    end_commands(ports_.processes, over, taken, kept);
+    end_commands(ports_.processes, commands_, over, taken, kept);
     end_logins(logins_, over, taken);
     residue_.over(over);
     end_holders_or_later(std::exchange(lost_later_, {}), taken);
@@ -424,8 +429,13 @@ Result<std::vector<EndRecord>> HostEffector::ends() {
 
 Result<bool> HostEffector::elevate(const std::string& grant, bool leave, std::int32_t pid) {
   const Processes& processes = ports_.processes;
-  if (!processes.available())
+  if (processes.way() == Processes::Way::none)
     return fail(Errc::unavailable, "this host has no cgroups of systemd's, so that what runs could not be ended");
+  if (processes.way() == Processes::Way::notes) {
+    if (auto noted = leave ? Result<void>() : commands_.note(grant, pid); !noted)
+      return tl::unexpected(noted.error());
+    return recordings_.claim(grant, pid);
+  }
   const std::uint64_t now = ports_.clock.now().boot_ms;
   if (now < scopes_again_boot_ms_) return fail(Errc::unavailable, "systemd did not answer a moment ago");
   const auto at_end = leave ? Processes::AtEnd::left : Processes::AtEnd::taken;
@@ -448,6 +458,7 @@ Result<void> HostEffector::let_in(const std::string& grant, std::int32_t pid) {
 
 void HostEffector::let_out(std::int32_t pid) {
   logins_.forget(pid);
+  commands_.forget(pid);
 }
 
 std::map<std::string, std::string> HostEffector::residue() {

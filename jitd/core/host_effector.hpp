@@ -17,6 +17,7 @@
 #include "jitd/effects/dropins.hpp"
 #include "jitd/effects/groups.hpp"
 #include "jitd/effects/logins.hpp"
+#include "jitd/effects/noted_commands.hpp"
 #include "jitd/effects/processes.hpp"
 #include "jitd/effects/recordings.hpp"
 #include "jitd/effects/residue.hpp"
@@ -29,10 +30,10 @@
 namespace jit {
 
 // Where the effects' files are: VAR/held, VAR/ends, RUN/effects.lock, RUN/board, RUN/sudoers.d, RUN/logins,
-// RUN/frozen, RUN/residue, ETC_JIT/.reserve; and the recordings.
+// RUN/commands, RUN/timers, RUN/frozen, RUN/residue, ETC_JIT/.reserve; and the recordings.
 struct EffectPaths {
   explicit EffectPaths(const Paths& paths);
-  std::string var, etc, lock, board, dropins, logins, frozen, residue, reserve, recordings;
+  std::string var, etc, lock, board, dropins, logins, commands, timers, frozen, residue, reserve, recordings;
 };
 
 class HostEffector final : public Effector {
@@ -106,6 +107,7 @@ class HostEffector final : public Effector {
   Ledger ledger_;
   DeadMan dead_man_;
   Logins logins_;
+  NotedCommands commands_;
   ResidueNotes residue_;
   Recordings recordings_;
   std::vector<LostGroup> lost_later_;  // of polite ends, and where not all could be killed

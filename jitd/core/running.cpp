@@ -13,15 +13,23 @@ namespace {
 
 constexpr int kPatienceMs = 50;  // a killed process is gone in a few ms, unless it is in the kernel's hands
 
+std::string not_gone(std::size_t count) {
+  return std::to_string(count) + " processes of grants that are over were killed and are not gone";
+}
+
 }  // namespace
 
-void end_commands(const Processes& processes, const WhichGrants& over, Taken& taken, const Commands& but) {
+void end_commands(const Processes& processes, NotedCommands& noted, const WhichGrants& over, Taken& taken,
+                  const Commands& but) {
   for (const std::string& grant : processes.grants()) {
     if (!over(grant)) continue;
     const auto kept = but.find(grant);
     const std::size_t killed = processes.kill(grant, kept == but.end() ? std::set<pid_t>() : kept->second);
     if (killed > 0) taken.ended[grant] += killed;
   }
+  const NotedCommands::Ended ended = noted.kill(over);
+  for (const auto& [grant, killed] : ended.killed) taken.ended[grant] += killed;
+  if (ended.left > 0) taken.failures.push_back(not_gone(ended.left));
 }
 
 void end_logins(Logins& logins, const WhichGrants& over, Taken& taken) {
@@ -85,8 +93,7 @@ void see_them_gone(const Processes& processes, Bus& bus, const WhichGrants& over
   std::erase_if(grants, [&](const std::string& grant) { return !over(grant); });
   if (grants.empty()) return;
   if (const std::size_t left = processes.left_after(grants, kPatienceMs); left > 0) {
-    taken.failures.push_back(std::to_string(left) +
-                             " processes of grants that are over were killed and are not gone");
+    taken.failures.push_back(not_gone(left));
     return;
   }
   std::vector<std::string> slices;

@@ -9,6 +9,7 @@
 
 #include "jitd/core/effector.hpp"
 #include "jitd/effects/logins.hpp"
+#include "jitd/effects/noted_commands.hpp"
 #include "jitd/effects/processes.hpp"
 #include "jitd/effects/waiting_sudos.hpp"
 #include "jitd/sys/bus.hpp"
@@ -19,9 +20,11 @@ using WhichGrants = std::function<bool(const std::string& grant)>;
 // Commands by grant, by the process of their scope.
 using Commands = std::map<std::string, std::set<pid_t>>;
 
-// Kills the slices of grants that are over, and says how many processes that were; the logins that they let in.
-// `over` is asked about every grant that has one here. `but`: these are dealt with elsewhere.
-void end_commands(const Processes& processes, const WhichGrants& over, Taken& taken, const Commands& but = {});
+// Kills what runs by grants that are over, in their slices and as noted, and says how many processes that were; the
+// logins that they let in. `over` is asked about every grant that has any here. `but`: these are dealt with
+// elsewhere.
+void end_commands(const Processes& processes, NotedCommands& noted, const WhichGrants& over, Taken& taken,
+                  const Commands& but = {});
 void end_logins(Logins& logins, const WhichGrants& over, Taken& taken);
 
 // Kills each sudo of these users that began before that end and still waits: for a password, stopped, or on its way

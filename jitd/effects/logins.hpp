@@ -1,14 +1,15 @@
-// Logins that a gate let in by a grant, one small file each in RUN/logins: "GRANT.PID" with the start time of the
-// process that opened the session. They are gone with the boot, like the processes; `jitd --expire` reads them too.
+// Logins that a gate let in by a grant, noted in RUN/logins with the process that opened the session. pam_jit notes
+// them there itself when jitd does not answer (pam_jit/system.hpp).
 #pragma once
 
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "jitd/effects/process_notes.hpp"
 #include "jitd/effects/processes.hpp"
 #include "jitd/sys/files.hpp"
 
@@ -17,31 +18,25 @@ namespace jit {
 class Logins {
  public:
   Logins(Files& files, const Processes& processes, std::string dir)
-      : files_(files), processes_(processes), dir_(std::move(dir)) {}
+      : processes_(processes), notes_(files, std::move(dir)) {}
 
   // `pid` opens a session that `grant` lets in.
-  [[nodiscard]] Result<void> note(const std::string& grant, pid_t pid);
+  [[nodiscard]] Result<void> note(const std::string& grant, pid_t pid) { return notes_.note(grant, pid); }
   // Its session was closed: whichever grant it was of.
   void forget(pid_t pid);
 
   // Notes of these grants' logins go, the logins stay.
   void drop(const std::function<bool(const std::string& grant)>& which);
 
-  struct Login {
-    std::string grant;
-    pid_t pid = 0;
-    std::uint64_t start = 0;  // as started_ms tells it
-  };
-  [[nodiscard]] std::vector<Login> all() const;
+  [[nodiscard]] std::vector<NotedProcess> all() const { return notes_.all(); }
   // SIGTERM to those of `grant`. How many were told.
   std::size_t warn(const std::string& grant) const;
   // Kills every login of a grant for which `over` says so, and forgets it. How many processes there were, by grant.
   std::map<std::string, std::size_t> kill(const std::function<bool(const std::string& grant)>& over);
 
  private:
-  Files& files_;
   const Processes& processes_;
-  std::string dir_;
+  ProcessNotes notes_;
 };
 
 }  // namespace jit

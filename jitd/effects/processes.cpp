@@ -14,6 +14,7 @@
 
 #include "jitd/effects/freezer.hpp"
 #include "jitd/effects/proc_files.hpp"
+#include "jitd/effects/proc_status.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/peer.hpp"
@@ -23,8 +24,9 @@
 namespace jit {
 namespace {
 
-constexpr int kDeepest = 16;  // cgroups that a root process made below its scope
-constexpr int kRounds = 20;   // of killing one by one, against forks in between
+constexpr int kDeepest = 16;        // cgroups that a root process made below its scope
+constexpr int kDeepestFamily = 64;  // ancestors of a process
+constexpr int kRounds = 20;         // of killing one by one, against forks in between
 constexpr std::string_view kTaken = "jit", kLeft = "jitleft";
 
 std::string_view root_of(Processes::AtEnd at_end) {
@@ -60,6 +62,15 @@ void collect(const std::string& folder, int depth, std::vector<pid_t>& pids) {
   }
 }
 
+// That the mount shows the tree that /proc/PID/cgroup speaks of, and lets us write.
+bool may_make_cgroups(const std::string& proc, const std::string& mount, const std::string& root) {
+  const auto own = read_file(proc + "/self/cgroup", kMaxProcFile);
+  const auto path = own ? path_in(*own, true) : std::nullopt;
+  if (!path || !path->starts_with(root)) return false;
+  return ::access((mount + path->substr(root.size()) + "/cgroup.procs").c_str(), F_OK) == 0 &&
+         ::access(mount.c_str(), W_OK) == 0 && ::access((mount + "/cgroup.procs").c_str(), W_OK) == 0;
+}
+
 bool signal_process(pid_t pid, int number) {
   const UniqueFd process = open_pidfd(pid);
   return process && signal_pidfd(process, number) == 0;
@@ -72,9 +83,10 @@ bool is_session(std::string_view unit) {
 
 }  // namespace
 
-CgroupTree find_cgroup_tree(const std::string& proc) {
+CgroupTree find_cgroup_tree(const std::string& proc, bool systemd) {
   CgroupTree tree;
-  std::string unified, named;
+  tree.systemd = systemd;
+  std::string unified, unified_root, named;
   const auto mounts = read_file(proc + "/self/mountinfo", kMaxProcFile);
   if (!mounts) return tree;
   for (const std::string_view line : split(*mounts, '\n')) {
@@ -84,9 +96,19 @@ CgroupTree find_cgroup_tree(const std::string& proc) {
     if (fields.size() < 10 || fields.end() - dash < 4) continue;
     if (fields[4].find('\\') != std::string_view::npos) continue;  // no place where systemd mounts it
     const std::string_view type = dash[1], options = dash[3];
-    if (type == "cgroup2" && unified.empty()) unified = fields[4];
+    if (type == "cgroup2" && unified.empty()) {
+      unified = fields[4];
+      unified_root = fields[3] == "/" ? "" : fields[3];
+    }
     if (type == "cgroup" && named.empty() && options.find("name=systemd") != std::string_view::npos)
       named = fields[4];
+  }
+  if (!systemd) {
+    if (!unified.empty() && may_make_cgroups(proc, unified, unified_root)) {
+      tree.folder = unified;
+      tree.prefix = unified_root;
+    }
+    return tree;
   }
   const auto first = read_file(proc + "/1/cgroup", kMaxProcFile);
   if (!first) return tree;
@@ -97,13 +119,27 @@ CgroupTree find_cgroup_tree(const std::string& proc) {
     // Where systemd does not manage a tree, its own process is not in a scope of it.
     if (mount.empty() || !path || !path->ends_with(kInit)) continue;
     path->resize(path->size() - kInit.size());
-    tree = {mount + *path, *path, is_unified};
+    tree = {mount + *path, *path, is_unified, true};
     return tree;
   }
   return tree;
 }
 
 Processes::Processes(CgroupTree tree, std::string proc) : tree_(std::move(tree)), proc_(std::move(proc)) {}
+
+std::string_view Processes::name_of(Way way) {
+  switch (way) {
+    case Way::scopes:
+      return "scopes";
+    case Way::cgroups:
+      return "cgroups";
+    case Way::notes:
+      return "notes";
+    case Way::none:
+      break;
+  }
+  return "no";
+}
 
 std::string Processes::slice(const std::string& grant, AtEnd at_end) {
   return std::string(root_of(at_end)) + "-" + grant + ".slice";
@@ -243,12 +279,14 @@ bool Processes::same_login(pid_t one, pid_t other) const {
     return std::string_view();
   };
   if (!session(first).empty() || !session(second).empty()) return session(first) == session(second);
-  const auto audit = [&](pid_t pid) {
-    const auto text = read_file(proc_ + "/" + std::to_string(pid) + "/sessionid", kMaxProcFile);
-    const auto id = text ? numbers(*text) : std::vector<std::uint64_t>();
-    return id.size() == 1 && id.front() != UINT32_MAX ? id.front() : 0;
-  };
-  return audit(one) != 0 && audit(one) == audit(other);
+  // Without logind a sudo by a grant has an audit session of its own: its caller's then is the login's.
+  const std::uint32_t login = audit_session(other, proc_);
+  for (int depth = 0; login != 0 && depth < kDeepestFamily && one > 1; ++depth) {
+    if (audit_session(one, proc_) == login) return true;
+    const auto status = proc_status(one, proc_);
+    one = status ? status->parent : 0;
+  }
+  return false;
 }
 
 bool Processes::warn_login(pid_t pid, std::uint64_t start) const {

@@ -1,6 +1,7 @@
 // What runs under grants, and its end. An elevated command runs in a scope of its grant's slice (systemd.slice(5)),
-// so that nohup, setsid, tmux and double forks stay inside; sys/bus.hpp starts the scopes. Counting and ending needs
-// the cgroup tree alone, so it works with systemd busy and jitd dead.
+// so that nohup, setsid, tmux and double forks stay inside; sys/bus.hpp starts the scopes. On a host without systemd
+// they are cgroups that jitd makes, of the same names. Counting and ending needs the cgroup tree alone, so it works
+// with systemd busy and jitd dead.
 #pragma once
 
 #include <sys/types.h>
@@ -10,20 +11,24 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "jitd/sys/system_bus.hpp"
 #include "policy/result.hpp"
 
 namespace jit {
 
-// Where systemd keeps its units: the cgroup2 tree, on older hosts the v1 tree name=systemd.
+// Where systemd keeps its units: the cgroup2 tree, on older hosts the v1 tree name=systemd. Without systemd: the
+// cgroup2 tree, where we may make cgroups in it.
 struct CgroupTree {
-  std::string folder;  // the folder of systemd's own root ("/sys/fs/cgroup"); empty: there is none
+  std::string folder;  // the folder of the tree's root ("/sys/fs/cgroup"); empty: there is none
   std::string prefix;  // what stands before "/jit.slice" in /proc/PID/cgroup: "" but in a container without namespace
   bool unified = true;
+  bool systemd = true;  // systemd runs here, whether or not it has a tree
 };
-// Reads /proc/self/mountinfo and /proc/1/cgroup (cgroups(7)).
-[[nodiscard]] CgroupTree find_cgroup_tree(const std::string& proc = "/proc");
+// Reads /proc/self/mountinfo and /proc/1/cgroup, without systemd /proc/self/cgroup (cgroups(7)).
+[[nodiscard]] CgroupTree find_cgroup_tree(const std::string& proc = "/proc", bool systemd = systemd_runs());
 
 class Processes {
  public:
@@ -33,7 +38,15 @@ class Processes {
 
   explicit Processes(CgroupTree tree = find_cgroup_tree(), std::string proc = "/proc");
 
-  // False on a host without systemd's cgroups: no grant with sudo can be ended there in full.
+  // How this host keeps what runs under a grant together until its end. `none`: systemd runs and its cgroups are not
+  // to be seen, so nothing is run by a grant. `notes`: no cgroup can be had (effects/noted_commands.hpp).
+  enum class Way : std::uint8_t { none, scopes, cgroups, notes };
+  [[nodiscard]] Way way() const {
+    if (tree_.systemd) return available() ? Way::scopes : Way::none;
+    return available() ? Way::cgroups : Way::notes;
+  }
+  // "no", "scopes", "cgroups", "notes": the word that doctor is told.
+  [[nodiscard]] static std::string_view name_of(Way way);
   [[nodiscard]] bool available() const { return !tree_.folder.empty(); }
   [[nodiscard]] const CgroupTree& tree() const { return tree_; }
   [[nodiscard]] const std::string& proc() const { return proc_; }
@@ -81,8 +94,8 @@ class Processes {
   // The login that a process belongs to: kills the logind session around it (session-N.scope), without one the
   // process itself. `start` is what started_ms (sys/peer.hpp) said: another process of that pid is left alone.
   std::size_t kill_login(pid_t pid, std::uint64_t start) const;
-  // Whether both are in one login: the same session of logind, or without it the same audit session
-  // (pam_loginuid(8)).
+  // Whether `one` is in the login of `other`: the same session of logind, or without it the same audit session
+  // (pam_loginuid(8)), its own or that of who started it.
   [[nodiscard]] bool same_login(pid_t one, pid_t other) const;
   // SIGTERM to it. False when it is gone.
   bool warn_login(pid_t pid, std::uint64_t start) const;

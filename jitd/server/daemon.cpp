@@ -15,6 +15,7 @@
 #include "jitd/core/host_effector.hpp"
 #include "jitd/core/open_store.hpp"
 #include "jitd/core/system_host_facts.hpp"
+#include "jitd/effects/own_units.hpp"
 #include "jitd/server/board_gates.hpp"
 #include "jitd/server/check_thread.hpp"
 #include "jitd/server/config_watch.hpp"
@@ -98,7 +99,7 @@ class Daemon {
   Paths paths_;
   SystemClock clock_;
   SystemSpawn spawn_;
-  SystemBus bus_;
+  std::unique_ptr<Bus> bus_ = make_bus(spawn_, clock_, EffectPaths(paths_).timers);
   StatusLine status_;
   std::optional<FileLock> alone_;
   std::shared_ptr<SigningKey> key_;
@@ -138,9 +139,18 @@ Result<void> Daemon::prepare() {
   for (const auto& [path, mode] : {std::pair<std::string, mode_t>{paths_.run, 0755},
                                    {paths_.run + "/sudoers.d", 0755},
                                    {paths_.run + "/logins", 0700},
+                                   {paths_.run + "/residue", 0700},
+                                   {paths_.run + "/residue/live", 0700},
+                                   {paths_.run + "/residue/over", 0700},
+                                   {paths_.run + "/residue/found", 0700},
                                    {paths_.var, 0700},
                                    {paths_.var + "/inbox", 0700}})
     if (auto made = make_dir(path, mode); !made) return made;
+  const Processes processes;
+  leave_grants_cgroup(processes);
+  if (processes.way() == Processes::Way::notes) {
+    if (auto made = make_dir(EffectPaths(paths_).commands, 0700); !made) return made;
+  }
   auto alone = FileLock::try_take(paths_.run + "/jitd.lock");
   if (!alone) {
     if (alone.error().code == Errc::busy) return fail(Errc::busy, "another jitd runs on this host");
@@ -183,14 +193,14 @@ Result<void> Daemon::start_engine() {
 }
 
 Result<void> Daemon::start_engine(const std::string& damaged) {
-  const ExpirePorts ending{system_files(), spawn_, clock_, bus_,
+  const ExpirePorts ending{system_files(), spawn_, clock_, *bus_,
                            [] { return Result<pid_t>(fail(Errc::not_found, "it is ourselves")); }};
   auto opened = open_store(paths_, ending, damaged);
   if (!opened) return tl::unexpected(opened.error());
   store_ = std::move(opened->store);
   facts_ = std::make_unique<SystemHostFacts>(paths_, spawn_);
   auto effector = HostEffector::open(
-      {system_files(), spawn_, clock_, bus_, [this] { return published_gates_ = gates(); }}, paths_);
+      {system_files(), spawn_, clock_, *bus_, [this] { return published_gates_ = gates(); }}, paths_);
   if (!effector) return tl::unexpected(effector.error());
   effector_ = std::move(*effector);
   Helper::Config helping;
@@ -341,7 +351,7 @@ std::vector<std::pair<std::string, std::string>> Daemon::vitals() const {
           {"started", format_utc(WallTime(Seconds(started_)))},
           {"checks", std::to_string(checks_.total())},
           {"checks_dropped", std::to_string(checks_.dropped())},
-          {"processes", Processes().available() ? "yes" : "no"},
+          {"processes", std::string(Processes::name_of(Processes().way()))},
           {"connections", std::to_string(control_->connections())},
           {"helper", fmt::format("{} running, {} lost", helper_->workers(), helper_->restarts())}};
 }

@@ -1,6 +1,7 @@
 #include "jitd/sys/system_bus.hpp"
 
 #include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
 
 #include <algorithm>
 #include <array>
@@ -137,6 +138,10 @@ Result<std::string> active_state(sd_bus* bus, const std::string& unit) {
 }
 
 }  // namespace
+
+bool systemd_runs() {
+  return ::sd_booted() != 0;  // what cannot be told counts as there: it is asked then, and refuses
+}
 
 Result<void> SystemBus::start_timer(const std::string& name, std::int64_t wall_ms, std::uint64_t from_now_ms) {
   auto bus = open_bus();

@@ -10,6 +10,9 @@
 
 namespace jit {
 
+// Whether systemd is this host's init (sd_booted(3)). It says what this host is, not whether systemd answers.
+[[nodiscard]] bool systemd_runs();
+
 class SystemBus final : public Bus {
  public:
   // Returns when systemd says that the timer is active. Errc::unavailable: no systemd, or no answer within 2 s.

@@ -24,6 +24,7 @@ inline constexpr const char* kCheckSocket = "/run/jit/check.sock";      // 0600,
 inline constexpr const char* kControlSocket = "/run/jit/control.sock";  // 0666, the peer's credentials decide
 inline constexpr const char* kBoardFile = "/run/jit/board";             // 0600
 inline constexpr const char* kLoginNotes = "/run/jit/logins";           // 0700, of jitd and of the module
+inline constexpr const char* kCommandNotes = "/run/jit/commands";       // there only where jitd goes by notes
 
 enum class Verb : std::uint16_t {
   // server to client

@@ -1,3 +1,7 @@
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "jitd/core/board_file.hpp"
 #include "tests/unit/core/effect_host.hpp"
 
@@ -492,4 +496,66 @@ TEST_CASE("what a check would say without a grant is read from the board, before
   CHECK(std::string(without(kA).grant) == kB);
   put(board, "damaged");
   CHECK(without(kA).verdict == wire::Verdict::unknown);
+}
+
+TEST_CASE("P2: without systemd and cgroups a command is noted, and ends with its grant, by jitd and without it",
+          "[effector][processes]") {
+  if (needs_root()) return;
+  EffectHost host;
+  host.processes = Processes(CgroupTree{"", "", true, false});
+  host.start();
+  std::filesystem::create_directories(host.paths.run + "/commands");
+  const auto begin = [] {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::execl("/bin/sleep", "sleep", "100", static_cast<char*>(nullptr));
+      ::_exit(1);
+    }
+    return child;
+  };
+  const auto ended_by = [](pid_t child) {
+    int status = 0;
+    for (int i = 0; i < 1000 && ::waitpid(child, &status, WNOHANG) != child; ++i) ::usleep(1000);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  };
+  const Entitlement a = host.entitlement(kA), b = host.entitlement(kB), c = host.entitlement(kC);
+  host.activate(a, {a});
+  host.activate(b, {a, b});
+  host.activate(c, {a, b, c});
+  const pid_t of_a = begin(), of_b = begin(), left = begin();
+  REQUIRE(host.effector->elevate(kA, false, of_a));
+  REQUIRE(host.effector->elevate(kB, false, of_b));
+  REQUIRE(host.effector->elevate(kC, true, left));
+  CHECK(std::find_if(host.bus.log.begin(), host.bus.log.end(),
+                     [](const std::string& line) { return line.starts_with("scope"); }) == host.bus.log.end());
+  const Taken taken = host.effector->take({EffectHost::order(a)});
+  CHECK(taken.ended.at(kA) == 1);
+  CHECK(ended_by(of_a) == SIGKILL);
+  CHECK(::kill(of_b, 0) == 0);
+
+  const Expired expired = expire(host.paths,
+                                 {system_files(), host.spawn, host.clock, host.bus,
+                                  [] { return Result<pid_t>(fail(Errc::not_found, "none")); }, host.processes},
+                                 true);
+  CHECK(std::find(expired.notes.begin(), expired.notes.end(), "1 processes of grant " + kB + " were ended") !=
+        expired.notes.end());
+  CHECK(ended_by(of_b) == SIGKILL);
+  CHECK(::kill(left, 0) == 0);
+  (void)::kill(left, SIGKILL);
+  (void)::waitpid(left, nullptr, 0);
+}
+
+TEST_CASE("P2: where systemd runs, and has no cgroups to be seen, no command is run by a grant",
+          "[effector][processes]") {
+  if (needs_root()) return;
+  EffectHost host;
+  host.processes = Processes(CgroupTree{});
+  host.start();
+  const Entitlement a = host.entitlement(kA);
+  host.activate(a, {a});
+  std::filesystem::create_directories(host.paths.run + "/commands");
+  const auto refused = host.effector->elevate(kA, false, ::getpid());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::unavailable);
+  CHECK(std::filesystem::is_empty(host.paths.run + "/commands"));
 }

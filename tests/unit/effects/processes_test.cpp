@@ -15,6 +15,7 @@
 
 #include "jitd/effects/frozen_users.hpp"
 #include "jitd/effects/logins.hpp"
+#include "jitd/effects/own_units.hpp"
 #include "jitd/sys/files.hpp"
 #include "tests/unit/catch.hpp"
 #include "tests/unit/sys/support.hpp"
@@ -443,7 +444,7 @@ TEST_CASE("the tree is where systemd's own process is", "[effects][processes]") 
   const auto find = [&](const std::string& mounts, const std::string& first) {
     put(proc / "self/mountinfo", mounts);
     put(proc / "1/cgroup", first);
-    return find_cgroup_tree(proc.path());
+    return find_cgroup_tree(proc.path(), true);
   };
   CHECK(find(unified, "0::/init.scope\n").folder == "/sys/fs/cgroup");
   CHECK(find(hybrid, "9:name=systemd:/init.scope\n0::/init.scope\n").folder == "/sys/fs/cgroup/unified");
@@ -456,4 +457,66 @@ TEST_CASE("the tree is where systemd's own process is", "[effects][processes]") 
   CHECK(find(unified, "0::/\n").folder.empty());  // another init
   CHECK(find("", "0::/init.scope\n").folder.empty());
   CHECK_FALSE(Processes(find("", "")).available());
+}
+
+TEST_CASE("without systemd the tree is the cgroup2 mount, where it shows our own cgroup and is writable",
+          "[effects][processes]") {
+  const TempDir dir;
+  const std::string mount = dir / "cgroup";
+  std::filesystem::create_directories(dir / "self");
+  std::filesystem::create_directories(mount + "/app");
+  put(mount + "/cgroup.procs", "");
+  put(mount + "/app/cgroup.procs", "");
+  const auto find = [&](const std::string& root, const std::string& own) {
+    put(dir / "self/mountinfo", "30 25 0:26 " + root + " " + mount + " rw shared:4 - cgroup2 cgroup2 rw\n");
+    put(dir / "self/cgroup", "1:name=systemd:/elsewhere\n0::" + own + "\n");
+    return find_cgroup_tree(dir.path(), false);
+  };
+  const CgroupTree own = find("/", "/app");
+  CHECK(own.folder == mount);
+  CHECK(own.prefix.empty());
+  CHECK(Processes(own).way() == Processes::Way::cgroups);
+  const CgroupTree without_namespace = find("/docker/1", "/docker/1/app");
+  CHECK(without_namespace.folder == mount);
+  CHECK(without_namespace.prefix == "/docker/1");
+  CHECK(Processes(find("/docker/1", "/app")).way() == Processes::Way::notes);  // of another namespace
+  CHECK(Processes(find("/", "/gone")).way() == Processes::Way::notes);
+  CHECK(Processes(find_cgroup_tree(dir / "nowhere", false)).way() == Processes::Way::notes);
+  CHECK(Processes(find_cgroup_tree(dir / "nowhere", true)).way() == Processes::Way::none);  // systemd is there
+  CHECK(Processes(CgroupTree{mount, "", true, true}).way() == Processes::Way::scopes);
+}
+
+TEST_CASE("P2: without systemd a command is in a cgroup of jitd's own, which its end finds like a scope",
+          "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  const Processes processes = tree.processes();
+  SystemSpawn spawn;
+  SystemClock clock;
+  OwnUnits units(spawn, clock, processes.tree(), "");
+  const pid_t first = tree.run(""), second = tree.run("");
+  const std::string slice = Processes::slice(kGrant, AtEnd::taken);
+  const auto elevate = [&](pid_t pid) {
+    REQUIRE(units.start_scope(Processes::scope(kGrant, AtEnd::taken, pid), slice, {pid}));
+    return processes.in_scope(kGrant, AtEnd::taken, pid);
+  };
+  REQUIRE(elevate(first));
+  const std::string of_first =
+      tree.root() + "/jit.slice/" + slice + "/" + Processes::scope(kGrant, AtEnd::taken, first);
+  std::filesystem::create_directories(of_first + "/made/by/root");
+  REQUIRE(elevate(second));
+  CHECK(processes.in_scope(kGrant, AtEnd::taken, first));
+  CHECK(processes.kill(kGrant) == 2);
+  CHECK(Tree::ended_by(first) == SIGKILL);
+  CHECK(Tree::ended_by(second) == SIGKILL);
+  const pid_t third = tree.run("");
+  REQUIRE(elevate(third));  // what ended before it is collected
+  CHECK_FALSE(std::filesystem::exists(of_first));
+  units.stop_slices({slice});
+  CHECK(processes.grants() == std::vector<std::string>{kGrant});  // not while something is in it
+  CHECK(processes.kill(kGrant) == 1);
+  CHECK(processes.left_after({kGrant}, 1000) == 0);
+  units.stop_slices({slice});
+  CHECK(processes.grants().empty());
+  CHECK_FALSE(OwnUnits(spawn, clock, CgroupTree{}, "").start_scope("jit-x-1.scope", "jit-x.slice", {third}));
 }

@@ -63,6 +63,7 @@ class FakeHost final : public Host {
   std::vector<std::string> told, logged, informed, prompted;
   std::vector<std::string> door_asked;  // frames
   bool talking = false;
+  int audit_sessions = 0;
   std::vector<std::string> requests;
   unsigned timeout = 0;
 
@@ -169,6 +170,7 @@ class FakeHost final : public Host {
     if (on_note) on_note(*this);
     return notes_work;
   }
+  void take_audit_session() noexcept override { ++audit_sessions; }
   std::string_view boot_id() noexcept override { return boot; }
 
   bool notes_work = true;

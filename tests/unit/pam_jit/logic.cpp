@@ -288,6 +288,7 @@ TEST_CASE("session: jitd is asked of a gate or a live sudo entitlement, and its 
       host.jitd = {answers(row.answer)};
       CHECK(run(host, kEnforce, open_session) == row.code);
       CHECK(host.asked().phase == Phase::session);
+      CHECK(host.audit_sessions == (host.items[Item::service] == "sudo" ? 1 : 0));  // of its own, where jitd needs it
     }
   }
 }

@@ -113,3 +113,19 @@ TEST_CASE("a trusted file is a regular one, of its owner, that nobody else can w
   REQUIRE(::truncate(path.c_str(), 0) == 0);
   CHECK_FALSE(file.read(0, bytes));  // cut under us: a short read
 }
+
+TEST_CASE("P2: a new audit session is begun for whom the login is of, and only where jitd goes by it", "[pam_jit]") {
+  const Directory directory;
+  const std::string file = directory.path + "/file";
+  const auto renew = [&](const char* before, const std::string& marker) {
+    std::ofstream(file) << before;
+    renew_audit_session(marker.c_str(), file.c_str(), 1001);
+    std::ifstream in(file);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  CHECK(renew("4294967295", "/nonexistent") == "4294967295");
+  CHECK(renew("4294967295", directory.path) == "1001967295");  // the file is of the kernel's: each write is a whole
+  CHECK(renew("77", directory.path) == "77");
+  const Directory here;
+  renew_audit_session(here.path.c_str(), (here.path + "/nowhere").c_str(), 1001);
+}

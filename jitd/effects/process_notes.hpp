@@ -1,0 +1,39 @@
+// Processes of grants, one small file each: "GRANT.PID" with the start time of the process and, where it has one that
+// nobody else has, its audit session. They are in /run, gone with the boot like the processes, and `jitd --expire`
+// reads them too.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "jitd/sys/files.hpp"
+
+namespace jit {
+
+struct NotedProcess {
+  std::string grant;
+  pid_t pid = 0;
+  std::uint64_t start = 0;          // as started_ms (sys/peer.hpp) tells it: another process of that pid is not meant
+  std::uint32_t audit_session = 0;  // 0: none of its own
+};
+
+class ProcessNotes {
+ public:
+  ProcessNotes(Files& files, std::string dir) : files_(files), dir_(std::move(dir)) {}
+
+  // Written when this returns. Errc::not_found: the process is gone.
+  [[nodiscard]] Result<void> note(const std::string& grant, pid_t pid, std::uint32_t audit_session = 0);
+  // Empty where the folder is not there.
+  [[nodiscard]] std::vector<NotedProcess> all() const;
+  void drop(const std::function<bool(const NotedProcess&)>& which);
+
+ private:
+  Files& files_;
+  std::string dir_;
+};
+
+}  // namespace jit

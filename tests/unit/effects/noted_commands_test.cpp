@@ -1,0 +1,281 @@
+// Commands by a grant where no cgroup can be had, and timers where no systemd has them: with real processes. As root.
+#include "jitd/effects/noted_commands.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "jitd/effects/own_units.hpp"
+#include "jitd/effects/proc_status.hpp"
+#include "jitd/sys/clock.hpp"
+#include "jitd/sys/pidfd.hpp"
+#include "tests/unit/catch.hpp"
+#include "tests/unit/sys/support.hpp"
+
+using namespace jit;
+using namespace jit::hosttest;
+
+namespace {
+
+const std::string kGrant = "0123456789abcdef";
+const std::string kOther = "fedcba9876543210";
+
+bool skipped() {
+  if (::geteuid() == 0) return false;
+  WARN("needs root");
+  return true;
+}
+
+// What a shell does, and all that comes of it: known by a word of its own on their command lines.
+class Command {
+ public:
+  // `script` begins when `go` is called, as a command begins after sudo's session is open. `audited`: in an audit
+  // session of its own.
+  Command(const std::string& script, bool audited) : word_("jit-test-" + std::to_string(++number) + "-" + me()) {
+    int gate[2] = {-1, -1}, ready[2] = {-1, -1};
+    REQUIRE(::pipe2(gate, O_CLOEXEC) == 0);
+    REQUIRE(::pipe2(ready, O_CLOEXEC) == 0);
+    pid_ = ::fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ == 0) {
+      for (const int sig : {SIGTERM, SIGINT, SIGSEGV, SIGABRT}) (void)::signal(sig, SIG_DFL);  // Catch has its own
+      if (audited) std::ofstream("/proc/self/loginuid") << 2'000'001'001;
+      char byte = 'x';
+      (void)!::write(ready[1], &byte, 1);
+      if (::read(gate[0], &byte, 1) != 1) ::_exit(1);
+      ::execl("/bin/sh", "sh", "-c", script.c_str(), word_.c_str(), static_cast<char*>(nullptr));
+      ::_exit(127);
+    }
+    char byte = 0;
+    REQUIRE(::read(ready[0], &byte, 1) == 1);
+    for (const int fd : {gate[0], ready[0], ready[1]}) ::close(fd);
+    gate_ = gate[1];
+  }
+  Command(const Command&) = delete;
+  Command& operator=(const Command&) = delete;
+  ~Command() {
+    ::close(gate_);
+    for (const pid_t pid : running()) (void)::kill(pid, SIGKILL);
+    (void)::kill(pid_, SIGKILL);
+    (void)::waitpid(pid_, nullptr, 0);
+  }
+  void start() const { REQUIRE(::write(gate_, "x", 1) == 1); }
+  // Goes on when so many processes run.
+  void go(std::size_t processes) const {
+    start();
+    for (int i = 0; i < 3000 && running().size() != processes; ++i) ::usleep(1000);
+    REQUIRE(running().size() == processes);
+  }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  // Those that have its word as their name, and live.
+  [[nodiscard]] std::set<pid_t> running() const {
+    std::set<pid_t> found;
+    for (const pid_t pid : all_processes()) {
+      std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline");
+      const std::string line(std::istreambuf_iterator<char>(file), {});
+      const UniqueFd process = open_pidfd(pid);
+      if (line.find(word_) != std::string::npos && process && !has_ended(process)) found.insert(pid);
+    }
+    return found;
+  }
+  bool gone(int ms = 1000) const {
+    for (int i = 0; i < ms && !running().empty(); ++i) ::usleep(1000);
+    return running().empty();
+  }
+
+ private:
+  static std::string me() { return std::to_string(::getpid()); }
+  static inline int number = 0;
+  std::string word_;
+  pid_t pid_ = 0;
+  int gate_ = -1;
+};
+
+// Each process has "$0" on its command line.
+const std::string kStay = "sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' \"$0\"";
+const std::string kTree = kStay + " & setsid " + kStay + " & " + kStay + "; true";
+// Its parents are gone, and so is its session's leader.
+const std::string kLeft = "setsid sh -c 'setsid " +
+                          std::string("sh -c \"trap : TERM; while :; do sleep 1; done\" \"$0\" &") +
+                          "' \"$0\"; sleep 0.2";
+
+bool may_audit() {
+  Command probe("exit", true);
+  const std::uint32_t its = audit_session(probe.pid());
+  if (its != 0 && its != audit_session(::getpid())) return true;
+  WARN("needs the right to begin audit sessions");
+  return false;
+}
+
+bool of(const std::string& grant, const std::string& other) {
+  return grant == other;
+}
+
+}  // namespace
+
+TEST_CASE("P2: without cgroups what descends from a grant's sudo ends with it, and nothing else",
+          "[effects][commands]") {
+  if (skipped()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  Command one(kTree, false), other(kTree, false), stranger(kTree, false);
+  REQUIRE(commands.note(kGrant, one.pid()));
+  REQUIRE(commands.note(kOther, other.pid()));
+  one.go(4);
+  other.go(4);
+  stranger.go(4);
+  const auto ended = commands.kill([](const std::string& grant) { return of(grant, kGrant); });
+  CHECK(ended.killed.at(kGrant) >= 4);
+  CHECK(ended.killed.size() == 1);
+  CHECK(ended.left == 0);
+  CHECK(one.gone());
+  CHECK(other.running().size() == 4);
+  CHECK(stranger.running().size() == 4);
+  CHECK(commands.kill([](const std::string& grant) { return of(grant, kGrant); }).killed.empty());
+}
+
+TEST_CASE("P2: by its audit session also what forked twice and left its session ends, when sudo is long gone",
+          "[effects][commands]") {
+  if (skipped()) return;
+  if (!may_audit()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  Command one(kLeft, true), weaker(kLeft, false);
+  REQUIRE(commands.note(kGrant, one.pid()));
+  REQUIRE(commands.note(kOther, weaker.pid()));
+  one.go(2);
+  weaker.go(2);
+  for (int i = 0; i < 3000 && one.running().size() + weaker.running().size() > 2; ++i) ::usleep(1000);
+  REQUIRE(one.running().size() == 1);
+  REQUIRE(weaker.running().size() == 1);
+  (void)::waitpid(one.pid(), nullptr, 0);
+  commands.forget(one.pid());  // sudo closes its session: the note stays
+  commands.forget(weaker.pid());
+  const auto ended = commands.kill([](const std::string&) { return true; });
+  CHECK(one.gone());
+  CHECK(ended.killed.contains(kGrant));
+  CHECK(weaker.running().size() == 1);  // this is what doctor calls weaker
+}
+
+TEST_CASE("P5: an audit session that others are in is not a grant's", "[effects][commands]") {
+  if (skipped()) return;
+  if (!may_audit()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  // A login: its shell, and a sudo in its session.
+  Command login(kStay + " & " + kStay + " & wait", true);
+  login.go(3);
+  const std::set<pid_t> before = login.running();
+  const pid_t sudo = *before.rbegin();
+  REQUIRE(audit_session(sudo) == audit_session(login.pid()));
+  REQUIRE(commands.note(kGrant, sudo));
+  CHECK(get(dir / (kGrant + "." + std::to_string(sudo))).find(' ') == std::string::npos);
+  (void)commands.kill([](const std::string&) { return true; });
+  CHECK(login.running().size() == before.size() - 1);
+}
+
+TEST_CASE("P2: nobody escapes by forking on", "[effects][commands]") {
+  if (skipped() || !may_audit()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  // Each lives for as long as it takes to start the next, which is its child no more.
+  Command storm(
+      "S='sleep 0.005; [ $2 -gt 0 ] && sh -c \"$1\" \"$0\" \"$1\" $(($2 - 1)) &'; "
+      "for i in 1 2 3; do sh -c \"$S\" \"$0\" \"$S\" 1000 & done; sleep 100; true",
+      true);
+  REQUIRE(commands.note(kGrant, storm.pid()));
+  storm.start();
+  ::usleep(200'000);
+  REQUIRE(storm.running().size() > 1);
+  (void)commands.kill([](const std::string&) { return true; });
+  CHECK(storm.gone());
+}
+
+TEST_CASE("a warning is SIGTERM to what runs, stopped or not", "[effects][commands]") {
+  if (skipped()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  Command one("sh -c 'kill -STOP $$; sleep 100' \"$0\" & wait", false);
+  REQUIRE(commands.note(kGrant, one.pid()));
+  one.go(2);
+  ::usleep(50'000);
+  CHECK(commands.warn(kOther) == 0);
+  CHECK(commands.warn(kGrant) >= 2);
+  CHECK(one.gone());
+}
+
+TEST_CASE("notes of commands that left nothing go, and another process of that pid is left alone",
+          "[effects][commands]") {
+  if (skipped()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  Command one(kStay + "; true", false);
+  for (int i = 0; i < 70; ++i) put(dir / (kGrant + "." + std::to_string(4'000'000 + i)), "1\n");
+  put(dir / (kOther + "." + std::to_string(one.pid())), "1\n");  // started at another time
+  put(dir / ".left.tmp", "1\n");
+  one.go(2);
+  (void)commands.kill([](const std::string& grant) { return of(grant, kOther); });
+  CHECK(one.running().size() == 2);
+  REQUIRE(commands.note(kGrant, one.pid()));
+  CHECK(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 2);  // its own, and what is no note
+}
+
+namespace {
+
+// The process that jitd starts for a timer.
+class TimerSpawn final : public Spawn {
+ public:
+  explicit TimerSpawn(std::string timers, std::string due) : timers_(std::move(timers)), due_(std::move(due)) {}
+  Result<SpawnOutcome> run(const SpawnRequest& request) override {
+    REQUIRE(request.argv.size() == 5);
+    REQUIRE(request.argv[1] == "--expire-at");
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const auto due =
+          wait_as_timer(timers_, request.argv[2], std::stoll(request.argv[3]), std::stoull(request.argv[4]));
+      if (due && *due) std::ofstream(due_, std::ios::app) << request.argv[2] << "\n";
+      ::_exit(due ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    return SpawnOutcome{WEXITSTATUS(status), "", ""};
+  }
+
+ private:
+  std::string timers_, due_;
+};
+
+}  // namespace
+
+TEST_CASE("P2: without systemd a timer is a process of its own, found by its name and stopped by it",
+          "[effects][commands]") {
+  const TempDir dir;
+  TimerSpawn spawn(dir / "timers", dir / "due");
+  SystemClock clock;
+  const std::int64_t wall = clock.now().wall_ms;
+  const auto due = [&] { return there(dir / "due") ? get(dir / "due") : std::string(); };
+  {
+    OwnUnits units(spawn, clock, CgroupTree{}, dir / "timers");
+    REQUIRE(units.start_timer("by-boot", wall + 3'600'000, 300));
+    REQUIRE(units.start_timer("by-boot", wall + 3'600'000, 300));  // once, whoever asks for it
+    REQUIRE(units.start_timer("by-wall", wall + 300, 3'600'000));
+    REQUIRE(units.start_timer("stopped", wall + 300, 300));
+  }
+  OwnUnits later(spawn, clock, CgroupTree{}, dir / "timers");  // of a jitd that was started anew
+  REQUIRE(later.stop_timer("stopped"));
+  REQUIRE(later.stop_timer("never started"));
+  CHECK(due().empty());
+  for (int i = 0; i < 2000 && due().size() < 16; ++i) ::usleep(1000);
+  ::usleep(100'000);
+  std::string text = due();
+  CHECK(text.size() == 16);
+  CHECK(text.find("by-boot\n") != std::string::npos);
+  CHECK(text.find("by-wall\n") != std::string::npos);
+  REQUIRE(later.start_timer("by-boot", wall, 0));  // past: at once
+  for (int i = 0; i < 2000 && due().size() < 24; ++i) ::usleep(1000);
+  CHECK(due().size() == 24);
+}
