@@ -117,7 +117,7 @@ Result<void> OwnUnits::start_scope(const std::string& scope, const std::string& 
   for (const std::string& path : {folder.substr(0, folder.rfind('/')), folder, folder + "/" + scope})
     if (auto made = make_folder(path); !made) return within("a cgroup for what runs", made.error());
   for (const pid_t pid : pids)
-    if (!write_word(folder + "/" + scope + "/cgroup.procs", std::to_string(pid)))
+    if (!write_word(folder + "/" + scope + "/cgroup.procs", std::to_string(pid)) && errno != ESRCH)
       return fail_errno(errno, folder + "/" + scope + "/cgroup.procs");
   return {};
 }

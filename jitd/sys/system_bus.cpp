@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -50,7 +51,22 @@ BusHandle open_private() {
   return bus;
 }
 
-Result<BusHandle> open_bus() {
+// A systemd that hangs takes the connection and says nothing, and sd-bus would wait for its first word for as long as
+// its own patience lasts, whatever the timeout of the call is.
+bool ready_within(sd_bus* bus, std::uint64_t usec) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(usec);
+  for (;;) {
+    if (const int ready = sd_bus_is_ready(bus); ready != 0) return ready > 0;
+    const int done = sd_bus_process(bus, nullptr);
+    if (done < 0) return false;
+    if (done > 0) continue;
+    const auto left =
+        std::chrono::duration_cast<std::chrono::microseconds>(until - std::chrono::steady_clock::now()).count();
+    if (left <= 0 || sd_bus_wait(bus, static_cast<std::uint64_t>(left)) < 0) return false;
+  }
+}
+
+Result<BusHandle> open_bus(std::uint64_t patience_usec = kTimeoutUsec) {
   BusHandle bus = open_private();
   if (!bus) {
     sd_bus* raw = nullptr;
@@ -60,6 +76,7 @@ Result<BusHandle> open_bus() {
   }
   if (sd_bus_set_method_call_timeout(bus.get(), kTimeoutUsec) < 0)
     return fail(Errc::system, "sd-bus: no timeout can be set");
+  if (!ready_within(bus.get(), patience_usec)) return fail(Errc::unavailable, "systemd does not answer");
   return bus;
 }
 
@@ -186,7 +203,7 @@ Result<void> SystemBus::stop_timer(const std::string& name) {
 
 Result<void> SystemBus::start_scope(const std::string& scope, const std::string& slice,
                                     const std::vector<pid_t>& pids) {
-  auto bus = open_bus();
+  auto bus = open_bus(kScopeTimeoutUsec);
   if (!bus) return tl::unexpected(bus.error());
   sd_bus_message* raw = nullptr;
   int r = sd_bus_message_new_method_call(bus->get(), &raw, kSystemd, kManagerPath, kManager, "StartTransientUnit");
@@ -210,7 +227,7 @@ Result<void> SystemBus::start_scope(const std::string& scope, const std::string&
 
 void SystemBus::stop_slices(const std::vector<std::string>& slices) {
   if (slices.empty()) return;
-  const auto bus = open_bus();
+  const auto bus = open_bus(kSlicesUsec);
   if (!bus) return;
   for (const std::string& slice : slices) {
     sd_bus_message* raw = nullptr;

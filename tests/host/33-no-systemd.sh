@@ -192,12 +192,11 @@ grant alice runner 2m
 ok "a command by the grant runs" at alice 'sudo -n sleep 0.1'
 init=$(pgrep -P "$(cat "$LAB/host-$host/pid")" | head -1)
 kill -STOP "$init"
-start=$(now_ms)
 refused "while systemd does not answer it is refused" root runuser -u alice -- sudo -n sleep 7301   # a login would wait for logind
-took=$(($(now_ms) - start))
 ok "nothing of it runs" none_running
 kill -CONT "$init"
-if [[ $took -lt 5000 ]]; then pass "at once: after $took ms"; else flunk "at once: after $took ms"; fi
+gives "by jitd" 'could not be kept: systemd does not answer' root journalctl --no-pager -t jitd
+refused "which does not hang with it" root sh -c "journalctl --no-pager -t sudo | grep 'jitd did not answer in time'"
 soon "and runs again when it does" 10 root runuser -u alice -- sudo -n sleep 0.1
 ok "the end" root jitctl release "$id"
 ok "nothing of ours is left" nothing_left
