@@ -87,6 +87,8 @@ for ((n = 0; n < kills; n++)); do
   wait
 done
 sleep 18   # the last has run out
+for try in 1 2 3 4 5 6 7 8 9; do jitctl --json list --all --ended >/root/known && break; sleep 1; done
+echo "$(now) $(date +%s.%N)" >/root/clocks
 touch /root/enough
 END
   # Compares both. A role gives: all: ops, db and a rule; quick: db.
@@ -97,6 +99,13 @@ open my $l, '<', '/root/did'; while (<$l>) { my ($t, $what, $id, @rest) = split;
   if ($what eq 'maybe') { $from{$id} = $t; ($user{$id}, $role{$id}) = @rest; $to{$id} = $t }
   if ($what eq 'ending') { $ending{$id} = $t }
   if ($what eq 'over') { $to{$id} = $t if !defined $to{$id} || $t < $to{$id} } }
+# Grants that a kill kept their asker from hearing of: from when to when jitd says, and no longer than was asked for.
+open my $c, '<', '/root/clocks'; my ($up, $wall) = split ' ', <$c>; local $/; open my $k, '<', '/root/known'; my $unheard = 0;
+for (<$k> =~ /\{[^{}]*\}/g) { my %row; $row{$1} = $2 while /"(\w+)": *"?([^",}]*)/g; my $id = $row{id};
+  next if !$row{not_before} || $sure{$id}; $unheard++; $from{$id} = $row{not_before} - $wall + $up; ($user{$id}, $role{$id}) = @row{qw(user role)};
+  my $end = $row{not_before} + $row{duration}; $end = $row{ended_at} + 1 if $row{ended_at} && $row{ended_at} + 1 < $end;
+  my $to = $end - $wall + $up; $to{$id} = $to if !defined $to{$id} || $to > $to{$id} }
+$/ = "\n";
 open my $w, '<', '/root/seen'; while (<$w>) { chomp; my ($t, $ops, $db, @rules) = split ' ', $_; push @seen, [$t, $ops, $db, @rules] }
 sub complain { print "@_\n" if $wrong++ < 10 }
 my $worst = 0;
@@ -121,7 +130,7 @@ for my $id (grep { $sure{$_} } keys %from) { my $end = $to{$id}; $end = $ending{
     if ($there) { undef $gap; next }
     $gap //= $t > $from{$id} ? $t : $from{$id}; my $to = $until < $end ? $until : $end;
     if ($to - $gap > $slack) { complain("grant $id of $user{$id} ($role{$id}) is not there for ", $to - $gap, " s (from $gap)"); last } } }
-printf "grants: %d, states seen: %d, longest past an end: %.2f s, wrong: %d\n", $grants, scalar @seen, $worst, $wrong;
+printf "grants: %d, and %d that nobody heard of; states seen: %d, longest past an end: %.2f s, wrong: %d\n", $grants, $unheard, scalar @seen, $worst, $wrong;
 exit($wrong > 0);
 END
 done
