@@ -95,8 +95,8 @@ END
   put /root/judge.pl <<'END'
 use strict; my ($slack) = @ARGV; my (%from, %to, %sure, %user, %role, %ending); my @seen; my $wrong = 0; my $grants = 0;
 open my $l, '<', '/root/did'; while (<$l>) { my ($t, $what, $id, @rest) = split;
-  if ($what eq 'ask') { $from{$id} = $t; ($user{$id}, $role{$id}, $to{$id}) = @rest; $sure{$id} = 1; $grants++ }
-  if ($what eq 'maybe') { $from{$id} = $t; ($user{$id}, $role{$id}) = @rest; $to{$id} = $t }
+  if ($what eq 'ask') { $from{$id} //= $t; ($user{$id}, $role{$id}, $to{$id}) = @rest; $sure{$id} = 1; $grants++ }
+  if ($what eq 'maybe') { $from{$id} //= $t; ($user{$id}, $role{$id}) = @rest; $to{$id} = $t }
   if ($what eq 'ending') { $ending{$id} = $t }
   if ($what eq 'over') { $to{$id} = $t if !defined $to{$id} || $t < $to{$id} } }
 # Grants that a kill kept their asker from hearing of: from when to when jitd says, and no longer than was asked for.
