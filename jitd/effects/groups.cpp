@@ -77,8 +77,9 @@ Result<GroupChange> Groups::apply(const std::vector<MembershipEdit>& edits, Lock
   return change;
 }
 
-// gshadow first: a name there alone gives nothing, while a member that gshadow does not know would be out of step for
-// whoever reads in between.
+// A name in gshadow alone gives nothing, while a member that gshadow does not know is out of step, for whoever reads
+// in between and for good when the second write fails: so gshadow comes first when members are added, and last when
+// they are taken away.
 Result<GroupChange> Groups::rewrite(const std::vector<MembershipEdit>& edits, std::vector<EditResult>& results) {
   const auto etc = open_dir(etc_);
   if (!etc) return tl::unexpected(etc.error());
@@ -90,14 +91,18 @@ Result<GroupChange> Groups::rewrite(const std::vector<MembershipEdit>& edits, st
   auto edited = edit_groups(group->text, gshadow ? gshadow->text : std::string(), edits);
   if (!edited) return tl::unexpected(edited.error());
   results = edited->results;
-  if (gshadow && edited->gshadow_changed) {
-    if (auto done = replace(files_, etc->get(), "gshadow", *gshadow, edited->gshadow_text); !done)
-      return tl::unexpected(done.error());
-  }
-  if (edited->group_changed) {
-    if (auto done = replace(files_, etc->get(), "group", *group, edited->group_text); !done)
-      return tl::unexpected(done.error());
-  }
+  const auto write_group = [&]() -> Result<void> {
+    if (!edited->group_changed) return {};
+    return replace(files_, etc->get(), "group", *group, edited->group_text);
+  };
+  const auto write_gshadow = [&]() -> Result<void> {
+    if (!gshadow || !edited->gshadow_changed) return {};
+    return replace(files_, etc->get(), "gshadow", *gshadow, edited->gshadow_text);
+  };
+  const bool adds = std::ranges::any_of(edits, [](const MembershipEdit& edit) { return edit.member; });
+  Result<void> done = adds ? write_gshadow() : write_group();
+  if (done) done = adds ? write_group() : write_gshadow();
+  if (!done) return tl::unexpected(done.error());
   return GroupChange{results, false, {}};
 }
 

@@ -30,9 +30,9 @@ class Groups {
   // `etc` is "/etc" but in tests. `reserve` is a preallocated file whose space is given up when the disk is full.
   Groups(Files& files, Spawn& spawn, std::string etc, std::string reserve);
 
-  // All edits in one rewrite: lock, read again, gshadow first, then group, each fsync + rename, mode, owner and
-  // labels (extended attributes) kept, then name-service caches flushed (nscd -i group, sss_cache -G where they are
-  // there and running; never waited for longer than 250 ms each).
+  // All edits in one rewrite: lock, read again, gshadow and group (the other way round to take away), each fsync +
+  // rename, mode, owner and labels (extended attributes) kept, then name-service caches flushed (nscd -i group,
+  // sss_cache -G where they are there and running; never waited for longer than 250 ms each).
   [[nodiscard]] Result<GroupChange> apply(const std::vector<MembershipEdit>& edits, LockEffort effort);
 
   // The text of /etc/group, and of /etc/passwd, now.

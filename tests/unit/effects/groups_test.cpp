@@ -128,6 +128,24 @@ TEST_CASE("whichever call fails, group is whole, old or new, and the next try ma
   }
 }
 
+TEST_CASE("a member that is given again after a failed removal is in both files", "[effects][groups]") {
+  for (int at = 0; at < 14; ++at) {
+    INFO(at);
+    Host host;
+    REQUIRE(host.add());
+    host.files.calls = 0;
+    host.files.fail_at = at;
+    host.files.error = EIO;
+    CHECK_FALSE(host.groups.apply({{"dba", 116, "bob", false}}, LockEffort::end));
+    host.files.fail_at = -1;
+    // At no time is somebody a member whom gshadow does not know.
+    CHECK((get(host.dir / "group") == kGroup || get(host.dir / "gshadow") == "root:*::\ndba:!::alice,bob\n"));
+    REQUIRE(host.add());
+    CHECK(get(host.dir / "group") == "root:x:0:\ndba:x:116:alice,bob\n");
+    CHECK(get(host.dir / "gshadow") == "root:*::\ndba:!::alice,bob\n");
+  }
+}
+
 TEST_CASE("a host without gshadow, and a group file that is a link", "[effects][groups]") {
   Host host;
   REQUIRE(::unlink((host.dir / "gshadow").c_str()) == 0);
