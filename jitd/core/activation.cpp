@@ -26,8 +26,8 @@ std::string reasons_of(const Decision& decision, const std::vector<std::string>&
 
 Entitlement EngineImpl::entitlement_of(const Life& life) const {
   const GrantRecord& record = life.record;
-  Entitlement entitlement{entitlement_id(record), record.digest,           record.user,      record.uid, {},
-                          record.not_after,       record.boot_deadline_ms, record.activated, record.once};
+  Entitlement entitlement{entitlement_id(record), record.digest,           record.user,   record.uid, {},
+                          record.not_after,       record.boot_deadline_ms, began(record), record.once};
   // The text was made by to_text; should the database ever give back another, nothing is given.
   if (Result<Effects> effects = parse_effects(record.effects)) entitlement.effects = std::move(*effects);
   return entitlement;

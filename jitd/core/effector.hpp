@@ -24,7 +24,7 @@ struct Entitlement {
   Effects effects;
   std::int64_t not_after = 0;          // wall seconds
   std::uint64_t boot_deadline_ms = 0;  // in this boot
-  std::int64_t activated = 0;          // wall seconds
+  std::int64_t began = 0;              // wall seconds: when it, or the first that it goes back to, was activated
   bool once = false;                   // for one session: without jitd nobody knows whether that has begun
 };
 

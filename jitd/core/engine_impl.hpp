@@ -216,6 +216,8 @@ class EngineImpl final : public Engine {
   [[nodiscard]] LifePtr extended_by(const GrantRecord& record) const;  // that `record` takes over; null: none here
   // Why this extension cannot be activated; empty: it can.
   [[nodiscard]] std::string cannot_extend(const Life& life, const Judged& judged);
+  // When it, or the first grant that it goes back to, was activated: what they gave was given from then on.
+  [[nodiscard]] std::int64_t began(const GrantRecord& record) const;
   [[nodiscard]] bool waits_for_extended(const LifePtr& life);  // the other is still coming back after a start
   void followed(const LifePtr& life, const Life& by);          // `by` is in force in its place
   // What a start finds of extensions that were begun: in force in the place of the other, or to be decided again.

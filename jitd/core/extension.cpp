@@ -17,6 +17,12 @@ std::string entitlement_id(const GrantRecord& record) {
   return record.extends.empty() ? record.id : id_of(record.extends.back());
 }
 
+std::int64_t EngineImpl::began(const GrantRecord& record) const {
+  if (record.extends.empty()) return record.activated;
+  const auto first = ports_.store.grant(record.extends.back());
+  return first && *first && (*first)->activated > 0 ? (*first)->activated : record.activated;
+}
+
 Result<EngineImpl::LifePtr> EngineImpl::extendable(const Account& account, const std::string& id_prefix) const {
   Viewer who;
   who.uid = account.uid;

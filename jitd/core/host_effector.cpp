@@ -170,7 +170,7 @@ Result<void> HostEffector::note_residue(const Entitlement& entitlement) {
   ResidueQuery query;
   query.grant = entitlement.grant;
   query.user = entitlement.uid;
-  query.since = entitlement.activated > 0 ? entitlement.activated : ports_.clock.now().wall_ms / 1000;
+  query.since = entitlement.began > 0 ? entitlement.began : ports_.clock.now().wall_ms / 1000;
   for (const GroupEffect& group : entitlement.effects.groups) query.groups.insert(group.gid);
   for (const SudoEffect& effect : entitlement.effects.sudo)
     if (effect.uid != entitlement.uid) query.owners.insert(effect.uid);

@@ -89,6 +89,15 @@ ok "the system's own program is let be" is_mode 4755 /usr/bin/passwd
 link_told() { root sh -c 'jitctl audit log | grep residue' | grep -q 'further name of /usr/bin/passwd'; }
 soon "and told of" 10 link_told
 
+# Left before an extension took over.
+grant alice base 12s
+at alice 'sudo -n -u db sh -c "cp /bin/sh /tmp/dbsh2; chmod 4755 /tmp/dbsh2"'
+sleep 2
+last_output=$(at alice "jitctl --json extend $id 13s -m longer"); id=$(json_field id <<<"$last_output")
+ok "an extension" is_state "$id" active
+ended 18
+soon "what was left before it is disarmed too" 10 is_mode 755 /tmp/dbsh2
+
 # Without jitd.
 grant alice member 12s
 as alice 'cp /usr/bin/id ~/gid2; chgrp ops ~/gid2; chmod 2755 ~/gid2'

@@ -199,6 +199,7 @@ TEST_CASE("P2: an extension follows without a gap, and what runs goes on under i
   CHECK(world.inconsistency().empty());
   CHECK(world.host.given.size() == 1);
   CHECK(world.record(asked.id).not_after == kStart + 1800 + 7200);
+  CHECK(world.host.given.at(first.id).began == kStart);  // what it may have left in files is of the first, too
   SECTION("past the end of the first, nothing ends; then all of it") {
     world.pass(1801);
     CHECK(world.host.running.contains(500));
@@ -218,6 +219,7 @@ TEST_CASE("P2: an extension follows without a gap, and what runs goes on under i
     CHECK(world.state(asked.id) == GrantState::active);
     CHECK(world.state(first.id) == GrantState::ended);
     CHECK(world.inconsistency().empty());
+    CHECK(world.host.given.at(first.id).began == kStart);
     world.pass(7201);
     CHECK(world.host.nothing_held());
   }
@@ -232,6 +234,7 @@ TEST_CASE("P2: an extension follows without a gap, and what runs goes on under i
     const Outcome third = world.wished(kAlice, more(asked.id, kHour * 3));
     REQUIRE(world.submitted(world.review(third.id, "dave")).state == GrantState::active);
     CHECK(world.host.given.begin()->first == first.id);
+    CHECK(world.host.given.at(first.id).began == kStart);
     // Who knows the first id ends what goes on under it.
     world.engine->release({kAlice, std::nullopt, 1}, first.id, false, [](const auto& done) { CHECK(done); });
     CHECK(world.host.nothing_held());
