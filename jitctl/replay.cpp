@@ -1,5 +1,5 @@
 // jitctl replay GRANT: the recordings of what ran under a grant. Reads /var/log/jit-io alone, so it works without
-// jitd and long after the grant. sudoreplay(8) plays.
+// jitd and long after the grant; jitd is asked only for what an extension goes back to. sudoreplay(8) plays.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kMaxLog = std::size_t{64} * 1024;
 constexpr std::uint64_t kMostRecordings = 1'000'000;
 constexpr std::size_t kIdLength = 16;
+constexpr int kMostExtensions = 100;  // more than there can be, should answers go in a circle
 
 struct Options {
   std::string grant;
@@ -84,14 +85,30 @@ Result<std::string> find_recorded(const std::string& folder, const std::string& 
     if (id && *id == name && name.size() == kIdLength && name.starts_with(*prefix)) found.push_back(name);
   }
   if (found.empty()) {
-    return fail(Errc::not_found,
-                fmt::format("there is no recording of a grant {} in {}; jitctl show says whether its "
-                            "role records, and sudoers' log_servers where else they may be",
-                            *prefix, folder));
+    return fail(
+        Errc::not_found,
+        fmt::format("there is no recording of a grant {} in {}; jitctl show says whether its role records and, "
+                    "while jitd runs, what it extends; sudoers' log_servers where else they may be",
+                    *prefix, folder));
   }
   if (found.size() > 1)
     return fail(Errc::invalid, fmt::format("{} grants with recordings begin with {}", found.size(), *prefix));
   return found.front();
+}
+
+// Of grants that follow one another everything is kept under the first one's id, and jitd knows which that is.
+Result<std::string> find_by_extension(Context& context, const std::string& text) {
+  const auto prefix = parse_id_prefix(text);
+  if (!prefix) return tl::unexpected(prefix.error());
+  std::string id = *prefix;
+  for (int i = 0; i < kMostExtensions; ++i) {
+    const auto reply = ask_jitd(context, wire::Verb::show, Row().text(wire::Tag::id, id));
+    if (!reply) return tl::unexpected(reply.error());
+    const std::string before = reply->result.text(wire::Tag::extends);
+    if (before.empty()) break;
+    id = before;
+  }
+  return find_recorded(context.places.recordings, id);
 }
 
 void print_list(Context& context, const std::string& grant, const std::vector<Recording>& recordings) {
@@ -133,7 +150,10 @@ Outcome play(Context& context, const Options& options, const std::string& folder
 
 Outcome replay(Context& context, const Options& options) {
   if (auto root = need_root(context, "to read recordings"); !root) return tl::unexpected(root.error());
-  const auto grant = find_recorded(context.places.recordings, options.grant);
+  auto grant = find_recorded(context.places.recordings, options.grant);
+  if (!grant && grant.error().code == Errc::not_found) {
+    if (auto first = find_by_extension(context, options.grant)) grant = std::move(first);
+  }
   if (!grant) return tl::unexpected(grant.error());
   const std::string folder = context.places.recordings + "/" + *grant;
   const auto dir = open_dir(folder);

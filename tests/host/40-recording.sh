@@ -51,6 +51,11 @@ gives "replay lists them" '^3 .*alice +root +/usr/bin/echo again-by-alice' root 
 gives "for programs" '"recording":1,.*"command":"/usr/bin/echo said-by-bob"' root jitctl --json replay "$second"
 gives "and plays one" 'said-as-daemon' root jitctl replay "$third" 1
 status "for root alone" 5 at alice "jitctl replay $first"
+last_output=$(at bob "jitctl --json extend $second 10m -m longer"); longer=$(json_field id <<<"$last_output")
+ok "an extension of it" is_state "$longer" active bob
+ok "its commands come to stand with the first's" as bob "sudo -n echo said-later"
+gives "and are listed for it" '^2 .*said-later' root jitctl replay "$longer"
+gives "with what was before" '^1 .*said-by-bob' root jitctl replay "$longer" --list
 refused "no other name leads anywhere" root jitctl replay ../log
 
 # --- an end, and what outlives it ---------------------------------------------------------------------------------------

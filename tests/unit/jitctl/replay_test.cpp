@@ -1,6 +1,7 @@
 // jitctl replay: lists and plays what stands under a grant, and nothing else.
 #include "tests/unit/jitctl/fixture.hpp"
 
+using namespace jit;
 using namespace jit::ctl;
 
 namespace {
@@ -52,10 +53,34 @@ TEST_CASE("replay plays one with sudoreplay, by absolute path and number", "[jit
   CHECK(f.became.back() == "1");
   f.became.clear();
   CHECK(f.jitctl({"replay", kGrant, "--list"}) == Exit::done);
+  CHECK(f.jitctl({"replay", kGrant, "1", "--list"}) == Exit::done);
   CHECK(f.jitctl({"replay", kGrant, "2"}) == Exit::failed);
   f.record(kGrant, "2", "1795332300:alice:root::unknown:24:80\n/\n/usr/bin/true\n");
   CHECK(f.jitctl({"replay", kGrant}) == Exit::done);  // which of the two?
   CHECK(f.became.empty());
+}
+
+TEST_CASE("replay of any grant of a chain lists what stands under its first", "[jitctl][replay]") {
+  Recorded f;
+  f.daemon.on(wire::Verb::show, [](const Row& question) {
+    const std::string id = question.text(wire::Tag::id);
+    Row row;
+    if (std::string("cccccccccccccccc").starts_with(id)) row.text(wire::Tag::extends, "bbbbbbbbbbbbbbbb");
+    if (id == "bbbbbbbbbbbbbbbb") row.text(wire::Tag::extends, kGrant);
+    if (id == "dddddddddddddddd") row.text(wire::Tag::extends, id);
+    return done(row);
+  });
+  for (const char* id : {"cccc", "bbbbbbbbbbbbbbbb", kGrant}) {
+    INFO(id);
+    CHECK(f.jitctl({"replay", id}) == Exit::done);
+    CHECK(f.out.str().find("psql") != std::string::npos);
+  }
+  CHECK(f.jitctl({"replay", "eeee"}) == Exit::failed);
+  CHECK(f.err.str().find("there is no recording of a grant eeee") != std::string::npos);
+  CHECK(f.jitctl({"replay", "dddddddddddddddd"}) == Exit::failed);  // whatever jitd says, it comes to an end
+  f.daemon.handlers.clear();
+  CHECK(f.jitctl({"replay", "cccc"}) == Exit::failed);
+  CHECK(f.err.str().find("there is no recording of a grant cccc") != std::string::npos);
 }
 
 TEST_CASE("replay is root's, and takes no paths for ids", "[jitctl][replay]") {
@@ -71,13 +96,16 @@ TEST_CASE("replay is root's, and takes no paths for ids", "[jitctl][replay]") {
     INFO(number);
     CHECK(f.jitctl({"replay", "--", kGrant, number}) == Exit::usage);
   }
-  for (const char* speed : {"x", "1e9", "", ".", "--"})
+  for (const char* speed : {"x", "1e9", "", ".", "--", "1.2.3"})
     CHECK(f.jitctl({"replay", kGrant, "1", "--speed", speed}) == Exit::usage);
   CHECK(f.became.empty());
   f.record("0123zzzzzzzzzzzz", "1", "1795332300:alice:root::unknown:24:80\n/\n/usr/bin/true\n");
   CHECK(f.jitctl({"replay", "0123"}) == Exit::failed);  // which of the two?
+  std::filesystem::rename(f.root + "/recordings/0123zzzzzzzzzzzz", f.root + "/recordings/0123456789abcdef.old");
   f.record(kGrant, "3", "torn");
-  CHECK(f.jitctl({"replay", kGrant}) == Exit::done);
+  f.record(kGrant, "4", "1795332000:alice:postgres::/dev/pts/3:24:80\n/home/alice");
+  CHECK(f.jitctl({"replay", "0123"}) == Exit::done);  // what is called otherwise is no grant
+  CHECK(f.err.str().find("recording 4: its log is cut short") != std::string::npos);
   CHECK(f.err.str().find("recording 3: its log is cut short") != std::string::npos);
   f.context.uid = 1000;
   CHECK(f.jitctl({"replay", kGrant}) == Exit::refused);
