@@ -10,6 +10,7 @@
 #include "jitctl/arguments.hpp"
 #include "jitctl/filing.hpp"
 #include "jitctl/output.hpp"
+#include "jitctl/shared_use.hpp"
 #include "policy/document/kinds.hpp"
 #include "policy/text.hpp"
 
@@ -113,6 +114,35 @@ Result<std::string> ask_for(Context& context, const Options& options, const std:
   return fail(Errc::refused, fmt::format("{}: {}", id, grant->text(Tag::end_reason)));
 }
 
+// A role to run it with, held, and who uses it beside us. Neither: `exit` says what became of it.
+struct Held {
+  Row role;
+  SharedUse use;
+  std::string id;
+};
+
+Result<Held> take_role(Context& context, const Options& options, const std::vector<std::string>& argv, Exit& exit) {
+  Held held;
+  for (;;) {
+    auto role = choose(context, options, argv);
+    if (!role) return tl::unexpected(role.error());
+    held.role = std::move(*role);
+    const auto id = held.role.text(Tag::grant);
+    // Seen twice: before we were seen another run may have given it back.
+    if (!id.empty() && id == held.id) return held;
+    if (id.empty()) break;
+    held.use = SharedUse::begin(context, id, false);
+    held.id = id;
+    if (!held.use.seen()) return held;
+  }
+  held.use = SharedUse();
+  auto asked = ask_for(context, options, held.role.text(Tag::role), argv, exit);
+  if (!asked) return tl::unexpected(asked.error());
+  held.id = std::move(*asked);
+  if (!held.id.empty()) held.use = SharedUse::begin(context, held.id, true);
+  return held;
+}
+
 Outcome run_command(Context& context, const Options& options) {
   if (context.behind_dashes.empty()) return usage(context, "run wants a command behind --: jitctl run -- CMD ARG...");
   if (context.uid == 0) return fail(Errc::invalid, "root needs no role: run the command itself");
@@ -120,23 +150,16 @@ Outcome run_command(Context& context, const Options& options) {
   auto path = find_command(argv.front());
   if (!path) return tl::unexpected(path.error());
   argv.front() = std::move(*path);
-  const auto role = choose(context, options, argv);
-  if (!role) return tl::unexpected(role.error());
-  const bool held = role->has(Tag::grant);
-  std::string id = role->text(Tag::grant);
-  if (!held) {
-    auto exit = Exit::failed;
-    auto asked = ask_for(context, options, role->text(Tag::role), argv, exit);
-    if (!asked) return tl::unexpected(asked.error());
-    if (asked->empty()) return exit;
-    id = std::move(*asked);
-  }
-  std::vector<std::string> words = {"/usr/bin/sudo", "-u", role->text(Tag::target), "--"};
+  auto exit = Exit::failed;
+  auto held = take_role(context, options, argv, exit);
+  if (!held) return tl::unexpected(held.error());
+  if (held->id.empty()) return exit;
+  std::vector<std::string> words = {"/usr/bin/sudo", "-u", held->role.text(Tag::target), "--"};
   words.insert(words.end(), argv.begin(), argv.end());
   context.out << std::flush;
   const auto status = context.foreground(words);
-  if (!held) {
-    if (auto released = release(context, id); !released) complain(context, released.error().message);
+  if (held->use.over()) {
+    if (auto released = release(context, held->id); !released) complain(context, released.error().message);
   }
   if (!status) return tl::unexpected(status.error());
   return static_cast<Exit>(*status);

@@ -112,6 +112,24 @@ gives "told to end, it says so" '^143$' at alice 'cat status'
 soon "and what ran under the role is gone" 5 gone '/usr/bin/sleep 7302'
 ok "the role too" none_held
 
+# Several at once: the last gives it back, whoever asked for it.
+uid=$(root id -u alice)
+root install -d -m 700 -o alice -g alice "/run/user/$uid"
+at alice 'jitctl run -- sleep 7304; echo "$?" >status' & first=$!
+soon "one runs" 10 running '/usr/bin/sleep 7304'
+at alice 'jitctl run -- sleep 7305; echo "$?" >status2' & second=$!
+soon "and a second by the same grant" 10 running '/usr/bin/sleep 7305'
+ok "which is one" [ "$(root jitctl --json list | grep -o '"id"' | wc -l)" = 1 ]
+root pkill -fx '/usr/bin/sleep 7304'
+wait $first
+ok "the first is over, and the second goes on" running '/usr/bin/sleep 7305'
+not_none_held() { ! none_held; }
+ok "with the role" not_none_held
+root pkill -fx '/usr/bin/sleep 7305'
+wait $second
+gives "it ended as it did" '^143$' at alice 'cat status2'
+ok "and gave the role back" none_held
+
 last_output=$(at alice 'jitctl --json request open 10m --no-wait -m held')
 id=$(json_field id <<<"$last_output")
 gives "what is held is used" '^root$' at alice 'jitctl run -- id -un'

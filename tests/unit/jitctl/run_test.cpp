@@ -1,7 +1,13 @@
 // jitctl run, extend and request --start: what is asked of jitd, what is run, and what is given back.
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "jitctl/foreground.hpp"
+#include "jitctl/shared_use.hpp"
 #include "tests/unit/jitctl/fixture.hpp"
 
 using namespace jit;
@@ -90,7 +96,81 @@ TEST_CASE("run uses what is held, and leaves it", "[jitctl][run]") {
   f.daemon.answer(Verb::roles, done({}, {role("small", "daemon"), role("large", "root", "aaaaaaaaaaaaaaaa")}));
   CHECK(f.run({"--", "env"}) == 0);
   CHECK(f.ran.at(0).at(2) == "root");
-  CHECK(f.verbs() == std::vector<Verb>{Verb::roles});
+  CHECK(f.ran.at(0).at(4) == std::filesystem::canonical("/usr/bin").string() + "/env");  // whatever PATH says
+  CHECK(f.verbs() == std::vector<Verb>{Verb::roles, Verb::roles});
+}
+
+TEST_CASE("of several runs that use one grant the last gives it back", "[jitctl][run]") {
+  Runner f;
+  const std::string id = "0123456789abcdef";
+  const auto use_held = [&] { f.daemon.answer(Verb::roles, done({}, {role("small", "daemon", id)})); };
+  const auto releases = [&] {
+    const auto all = f.verbs();
+    return std::count(all.begin(), all.end(), Verb::release);
+  };
+  std::optional<SharedUse> second;
+  SECTION("one that was asked for: not while another uses it") {
+    f.context.foreground = [&](const std::vector<std::string>&) -> Result<int> {
+      second = SharedUse::begin(f.context, id, false);
+      return 0;
+    };
+    CHECK(f.run({"--", "env"}) == 0);
+    CHECK(releases() == 0);
+    CHECK(second->over());
+    second.reset();
+    CHECK_FALSE(std::filesystem::exists(f.root + "/run/jit-run-" + id));
+  }
+  SECTION("whoever asked for it") {
+    second = SharedUse::begin(f.context, id, true);
+    use_held();
+    f.context.foreground = [&](const std::vector<std::string>&) -> Result<int> {
+      CHECK_FALSE(second->over());
+      second.reset();
+      return 0;
+    };
+    CHECK(f.run({"--", "env"}) == 0);
+    CHECK(releases() == 1);
+  }
+  SECTION("one that no run asked for stays") {
+    use_held();
+    CHECK(f.run({"--", "env"}) == 0);
+    CHECK(releases() == 0);
+    CHECK_FALSE(std::filesystem::exists(f.root + "/run/jit-run-" + id));
+  }
+  SECTION("given back before this one was seen: it asks itself") {
+    int asked = 0;
+    f.daemon.on(Verb::roles, [&](const Row&) { return done({}, {role("small", "daemon", ++asked == 1 ? id : "")}); });
+    CHECK(f.run({"--", "env"}) == 0);
+    CHECK(f.verbs() == std::vector<Verb>{Verb::roles, Verb::roles, Verb::request, Verb::release});
+  }
+  SECTION("one that comes while the last gives it back is not left with a file that is gone") {
+    const std::string path = f.root + "/run/jit-run-" + id;
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    REQUIRE(::flock(fd, LOCK_EX) == 0);
+    std::thread comes([&] { second = SharedUse::begin(f.context, id, false); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    REQUIRE(::unlink(path.c_str()) == 0);
+    ::close(fd);
+    comes.join();
+    CHECK(second->seen());
+    CHECK(std::filesystem::exists(path));
+    CHECK_FALSE(second->over());
+  }
+  SECTION("where nobody can be seen, who asked gives it back, and only that") {
+    const std::string folder = GENERATE(as<std::string>{}, "/nonexistent", "run", "/tmp", "others");
+    f.environment["XDG_RUNTIME_DIR"] = folder == "others" ? f.root + "/others" : folder;
+    std::filesystem::create_directory(f.root + "/others");
+    if (folder == "others" && ::chown((f.root + "/others").c_str(), 4321, 4321) != 0) return;
+    f.context.foreground = [&](const std::vector<std::string>&) -> Result<int> {
+      CHECK_FALSE(std::filesystem::exists(f.environment["XDG_RUNTIME_DIR"] + "/jit-run-" + id));
+      return 0;
+    };
+    CHECK(f.run({"--", "env"}) == 0);
+    CHECK(releases() == 1);
+    use_held();
+    CHECK(f.run({"--", "env"}) == 0);
+    CHECK(releases() == 1);
+  }
 }
 
 TEST_CASE("run refuses what no role allows, and what is denied", "[jitctl][run]") {
