@@ -50,8 +50,9 @@ bool weigh(const BoardView& board, const BoardSubject& subject, std::uint64_t ma
       if (at > held.sudo_end_ms) held.sudo_end_ms = at;
       return;
     }
-    if (grant.conditional && conditions == Conditions::unknown) {
-      held.conditional |= grant.opens;
+    const bool can_begin = query.phase == Phase::session || opens_session(query.service);
+    if (grant.conditional && (conditions == Conditions::unknown || !can_begin)) {
+      if (can_begin) held.conditional |= grant.opens;
       held.live_sudo = held.live_sudo || grant.has_sudo;  // what runs by it has to be asked about
       return;
     }

@@ -53,6 +53,15 @@ struct Answer {
   return service == "sudo" || service == "sudo-i";
 }
 
+// The services that are known to open a session behind the account phase, one for each login or command. A grant for
+// one session opens nothing else: where none is opened there would be nothing to bind it to, and no second to refuse.
+[[nodiscard]] constexpr bool opens_session(std::string_view service) noexcept {
+  for (const std::string_view known : {"sshd", "login", "remote", "su", "su-l", "sudo", "sudo-i", "gdm-password",
+                                       "lightdm", "sddm", "xdm", "cockpit"})
+    if (service == known) return true;
+  return false;
+}
+
 // Decides `query` from `board` as it reads now. All gates that match service and subject must be open. A grant counts
 // when its word is live, both clocks are before its deadlines, it carries no condition for jitd alone, and, where the
 // uid is known, it is of that uid. A check of sudo or sudo-i from a process that started before the last end of a

@@ -31,13 +31,14 @@ Query sudo(std::string_view user, std::uint32_t uid, std::string_view service = 
   return out;
 }
 
-Answer ask(const BoardContent& content, const Query& query, const Clocks& clocks = kNow) {
+Answer ask(const BoardContent& content, const Query& query, const Clocks& clocks = kNow,
+           Conditions conditions = Conditions::unknown) {
   const auto bytes = make_board(content);
   REQUIRE(bytes);
   const MemoryBoard source(bytes_of(*bytes));
   const auto board = BoardView::open(source, kBoot);
   REQUIRE(board);
-  return answer(*board, query, clocks);
+  return answer(*board, query, clocks, conditions);
 }
 
 // The same, with the word of grant `index` set in place.
@@ -164,6 +165,21 @@ TEST_CASE("a condition that only jitd can judge never opens by the board", "[wir
   each.conditional = true;
   CHECK(ask(with(each), sshd("alice")).verdict == Verdict::unknown);
   CHECK(ask(with(each), sudo("alice", 1000)).verdict == Verdict::deny);  // shut whatever jitd says
+}
+
+TEST_CASE("a grant for one session opens no service that is not known to open one", "[wire]") {
+  BoardContent board = content();
+  board.gates.push_back({"mail", {"dovecot"}, true, true, {}, {}, ""});
+  board.grants = {grant(kId, "alice", 1000, {"mail", "login"})};
+  Query mail = sshd("alice");
+  mail.service = "dovecot";
+  CHECK(ask(board, mail).verdict == Verdict::allow);
+  board.grants[0].conditional = true;
+  for (const Conditions conditions : {Conditions::unknown, Conditions::looked_at_later})
+    CHECK(ask(board, mail, kNow, conditions).verdict == Verdict::deny);
+  CHECK(ask(board, sshd("alice"), kNow, Conditions::looked_at_later).verdict == Verdict::allow);
+  mail.phase = Phase::session;  // one that was opened by something else is bound
+  CHECK(ask(board, mail, kNow, Conditions::looked_at_later).verdict == Verdict::allow);
 }
 
 TEST_CASE("what runs by a grant that only jitd can judge is asked about, gate or not", "[wire]") {
