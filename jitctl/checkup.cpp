@@ -272,15 +272,19 @@ void check_units(Context& context, Findings& findings) {
       findings.fine(std::string(unit) + " is enabled");
     }
   }
-  // The dead-man is started by timers that jitd makes for each end; the unit itself has to be there.
+  // The dead-man is started by timers that jitd makes for each end; without its unit nothing is granted.
   SpawnRequest request;
-  request.argv = {context.places.usr + "/bin/systemctl", "cat", "jit-expire@.service"};
+  request.argv = {context.places.usr + "/bin/systemctl", "show", "--property=LoadState", "--value",
+                  "jit-expire@doctor.service"};
   const auto outcome = context.spawn.run(request);
-  if (!outcome || outcome->exit_status != 0) {
-    findings.problem("jit-expire@.service is not there: nothing ends grants when jitd is dead",
-                     "install the package jitd again");
-  } else {
+  const auto state =
+      outcome && outcome->exit_status == 0 ? outcome->out.substr(0, outcome->out.find('\n')) : "not known";
+  if (state == "loaded") {
     findings.fine("the dead-man's unit is there");
+  } else {
+    findings.problem("jit-expire@.service is " + shown(state, 40) +
+                         ": nothing would end grants when jitd is dead, so none is given",
+                     state == "masked" ? "systemctl unmask jit-expire@.service" : "install the package jitd again");
   }
 }
 

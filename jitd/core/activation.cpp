@@ -232,7 +232,11 @@ void EngineImpl::give(const LifePtr& life) {
   life->on_host = true;
   asking_->gifts_changed();
   if (life->step == Life::Step::preparing) {
-    if (Result<void> done = ports_.effector.prepare(entitlement); !done) return failed(done.error());
+    if (Result<void> done = ports_.effector.prepare(entitlement); !done) {
+      if (done.error().code == Errc::unavailable) prepare_problem_ = done.error().message;
+      return failed(done.error());
+    }
+    prepare_problem_.clear();
     life->step = Life::Step::giving;
   }
   if (Result<void> done = ports_.effector.give(entitlement); !done) return failed(done.error());

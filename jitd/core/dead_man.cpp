@@ -9,7 +9,13 @@ EndTime earlier(const EndTime& a, const EndTime& b) {
   return {std::min(a.wall_ms, b.wall_ms), std::min(a.boot_ms, b.boot_ms)};
 }
 
+std::string DeadMan::name_of(const EndTime& end) {
+  return "jit-expire@" + std::to_string(end.wall_ms) + "-" + std::to_string(end.boot_ms);
+}
+
 Result<void> DeadMan::cover(const EndTime& end) {
+  // A timer that runs already is worth nothing either when its service was masked since.
+  if (auto able = bus_.check_service(name_of(armed_ ? armed_->end : end) + ".service"); !able) return able;
   const Instant now = clock_.now();
   const auto to_come = [&](const EndTime& at) { return at.wall_ms > now.wall_ms && at.boot_ms > now.boot_ms; };
   if (!armed_) return set(end);
@@ -38,8 +44,7 @@ Result<void> DeadMan::set(const std::optional<EndTime>& end) {
 Result<DeadMan::Armed> DeadMan::start(const EndTime& end) {
   const Instant now = clock_.now();
   const std::uint64_t left = end.boot_ms > now.boot_ms ? end.boot_ms - now.boot_ms : 0;
-  // Named after its time: whoever arms for the same end arms the same timer.
-  std::string name = "jit-expire@" + std::to_string(end.wall_ms) + "-" + std::to_string(end.boot_ms);
+  std::string name = name_of(end);
   if (auto started =
           bus_.start_timer(name, end.wall_ms + static_cast<std::int64_t>(kDeadManSlackMs), left + kDeadManSlackMs);
       !started)

@@ -27,7 +27,7 @@ class DeadMan {
  public:
   DeadMan(Bus& bus, const Clock& clock) : bus_(bus), clock_(clock) {}
 
-  // Sees to it that a timer runs for `end` or earlier.
+  // Sees to it that a timer runs for `end` or earlier, and that its service can be started.
   [[nodiscard]] Result<void> cover(const EndTime& end);
   // Sees to it that the timer runs for exactly `end`; nullopt: for nothing.
   [[nodiscard]] Result<void> set(const std::optional<EndTime>& end);
@@ -37,6 +37,8 @@ class DeadMan {
     EndTime end;
     std::string name;
   };
+  // After its time: whoever arms for the same end arms the same timer.
+  [[nodiscard]] static std::string name_of(const EndTime& end);
   [[nodiscard]] Result<Armed> start(const EndTime& end);
   Bus& bus_;
   const Clock& clock_;

@@ -413,6 +413,8 @@ Engine::Health EngineImpl::health() const {
   if (!save_problem_.empty()) {
     health.warnings.push_back("the database takes nothing, so nothing new is granted: " + save_problem_);
   }
+  health.refusing = prepare_problem_;
+  if (!prepare_problem_.empty()) health.warnings.push_back("the last grant was not given: " + prepare_problem_);
   health.warnings.insert(health.warnings.end(), start_warnings_.begin(), start_warnings_.end());
   health.audit_sequence = audit_.sequence();
   health.audit_head = to_hex(audit_.head().bytes);

@@ -168,7 +168,8 @@ class Engine {
   // For status, doctor and sd_notify.
   struct Health {
     std::size_t active = 0, pending = 0;
-    std::string clock;  // empty: fine; else what is wrong
+    std::string clock;     // empty: fine; else what is wrong
+    std::string refusing;  // why the last grant was not given, and the next will not be either; empty: it was
     std::vector<std::string> warnings;
     std::uint64_t audit_sequence = 0;
     std::string audit_head;

@@ -326,6 +326,7 @@ class EngineImpl final : public Engine {
   std::map<Digest, LifePtr> unsaved_;                    // records that changed
   std::string save_problem_;                             // empty: the last save went well
   std::uint64_t save_retry_boot_ms_ = 0;                 // 0: nothing waits
+  std::string prepare_problem_;                          // why systemd would not have ended the last; empty: it would
   std::uint64_t reconcile_boot_ms_ = 0;                  // 0: nothing failed
   std::map<std::string, std::vector<Running>> running_;  // by entitlement_id, since the last start
   std::vector<LifePtr> proven_;                          // given, and not on the board yet

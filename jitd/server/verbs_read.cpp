@@ -67,6 +67,9 @@ void put_status(const VerbPorts& ports, const Caller& caller, const std::string&
     put_policy_state(row, *host, caller);
     const auto health = ports.engine.health();
     if (!health.clock.empty()) row.text(Tag::warning, clipped(shown(health.clock), 1024));
+    if (!health.refusing.empty())
+      row.text(Tag::warning,
+               clipped("the last role that was asked for here was not given: " + shown(health.refusing), 1024));
     if (!barred.empty()) row.text(Tag::warning, clipped("no role is given to you: " + shown(barred), 1024));
   });
 }

@@ -21,6 +21,8 @@ class Bus {
   [[nodiscard]] virtual Result<void> start_timer(const std::string& name, std::int64_t wall_ms,
                                                  std::uint64_t from_now_ms) = 0;
   [[nodiscard]] virtual Result<void> stop_timer(const std::string& name) = 0;
+  // Whether a timer could start `service`. Errc::unavailable: it is masked, not there, or systemd does not say.
+  [[nodiscard]] virtual Result<void> check_service(const std::string& service) = 0;
   // Starts the transient unit `scope` in `slice` with these processes in it, and has systemd forget it when it is
   // empty. The job is queued when this returns: that a process is in it is to be seen in its own cgroup.
   [[nodiscard]] virtual Result<void> start_scope(const std::string& scope, const std::string& slice,

@@ -125,11 +125,11 @@ int append_pids(sd_bus_message* m, const std::vector<pid_t>& pids) {
   return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-Result<std::string> unit_path(sd_bus* bus, const std::string& unit) {
+// `how`: "GetUnit", of what systemd knows now, or "LoadUnit", of what it could know.
+Result<std::string> unit_path(sd_bus* bus, const std::string& unit, const char* how = "GetUnit") {
   BusError error;
   sd_bus_message* raw = nullptr;
-  const int r =
-      sd_bus_call_method(bus, kSystemd, kManagerPath, kManager, "GetUnit", &error.error, &raw, "s", unit.c_str());
+  const int r = sd_bus_call_method(bus, kSystemd, kManagerPath, kManager, how, &error.error, &raw, "s", unit.c_str());
   const Message reply(raw);
   if (r < 0) {
     if (sd_bus_error_has_name(&error.error, "org.freedesktop.systemd1.NoSuchUnit") != 0)
@@ -141,23 +141,43 @@ Result<std::string> unit_path(sd_bus* bus, const std::string& unit) {
   return std::string(path);
 }
 
-Result<std::string> active_state(sd_bus* bus, const std::string& unit) {
-  const auto path = unit_path(bus, unit);
-  if (!path) return tl::unexpected(path.error());
+Result<std::string> state_of(sd_bus* bus, const std::string& unit, const std::string& path, const char* property) {
   BusError error;
   char* raw = nullptr;
-  const int r = sd_bus_get_property_string(bus, kSystemd, path->c_str(), "org.freedesktop.systemd1.Unit",
-                                           "ActiveState", &error.error, &raw);
+  const int r = sd_bus_get_property_string(bus, kSystemd, path.c_str(), "org.freedesktop.systemd1.Unit", property,
+                                           &error.error, &raw);
   if (r < 0) return bus_failure(unit, r, error);
   const auto release = [](char* text) { ::free(text); };  // NOLINT(cppcoreguidelines-no-malloc): sd-bus allocated it
   const std::unique_ptr<char, decltype(release)> text(raw, release);
   return std::string(text.get());
 }
 
+Result<std::string> active_state(sd_bus* bus, const std::string& unit) {
+  const auto path = unit_path(bus, unit);
+  if (!path) return tl::unexpected(path.error());
+  return state_of(bus, unit, *path, "ActiveState");
+}
+
+Result<void> loaded(sd_bus* bus, const std::string& service) {
+  const auto path = unit_path(bus, service, "LoadUnit");
+  if (!path) return tl::unexpected(path.error());
+  const auto state = state_of(bus, service, *path, "LoadState");
+  if (!state) return tl::unexpected(state.error());
+  if (*state == "loaded") return {};
+  return fail(Errc::unavailable, "systemd: " + service + " is " + shown(*state, 40) +
+                                     (*state == "masked" ? " (systemctl unmask undoes that)" : ""));
+}
+
 }  // namespace
 
 bool systemd_runs() {
   return ::sd_booted() != 0;  // what cannot be told counts as there: it is asked then, and refuses
+}
+
+Result<void> SystemBus::check_service(const std::string& service) {
+  auto bus = open_bus();
+  if (!bus) return tl::unexpected(bus.error());
+  return loaded(bus->get(), service);
 }
 
 Result<void> SystemBus::start_timer(const std::string& name, std::int64_t wall_ms, std::uint64_t from_now_ms) {
@@ -176,10 +196,10 @@ Result<void> SystemBus::start_timer(const std::string& name, std::int64_t wall_m
     return bus_failure("timer " + unit, r, error);
 
   // The call queues a job; the timer counts only once it is active. It may even have run off already: then it is
-  // gone.
+  // gone, as is one that could not start for want of its service.
   for (int attempt = 0; attempt < 200; ++attempt) {
     const auto state = active_state(bus->get(), unit);
-    if (!state && state.error().code == Errc::not_found) return {};
+    if (!state && state.error().code == Errc::not_found) return loaded(bus->get(), name + ".service");
     if (!state) return tl::unexpected(state.error());
     if (*state == "active") return {};
     if (*state == "failed")

@@ -20,6 +20,7 @@ class SystemBus final : public Bus {
                                          std::uint64_t from_now_ms) override;
   // A timer that is not there is fine.
   [[nodiscard]] Result<void> stop_timer(const std::string& name) override;
+  [[nodiscard]] Result<void> check_service(const std::string& service) override;
   // Errc::unavailable: no systemd, or no answer within 400 ms, twice that where it is slow to take the
   // connection.
   [[nodiscard]] Result<void> start_scope(const std::string& scope, const std::string& slice,

@@ -39,3 +39,21 @@ if [[ $JIT_SUITE == bookworm ]]; then
   root systemctl start jitd.service
   soon "and the next start takes it away" 5 nothing_left
 fi
+
+[[ $JIT_SUITE != bookworm ]] || quietly root /usr/libexec/jit/gate-lines enforce sudo
+
+# Without a dead-man nothing is given: with its unit masked, also while the timer of an earlier end runs.
+refused_for_it() { [[ $(at alice "jitctl request quick 10m --no-wait -m x" 2>&1) == *"nothing would end this grant"*masked* ]]; }
+root systemctl mask --runtime jit-expire@.service >/dev/null 2>&1
+ok "with the dead-man masked a grant is refused, and why is said" refused_for_it
+ok "nothing is left" nothing_left
+gives "status tells it" 'nothing would end this grant' at alice jitctl status
+gives "and doctor what to do" 'systemctl unmask jit-expire@.service' root jitctl doctor
+root systemctl unmask --runtime jit-expire@.service >/dev/null 2>&1
+grant alice operator 5m
+root systemctl mask --runtime jit-expire@.service >/dev/null 2>&1
+ok "masked while a grant is in force, a second is refused" refused_for_it
+ok "and the first is there" at_sudo alice
+root systemctl unmask --runtime jit-expire@.service >/dev/null 2>&1
+grant alice quick 10m
+ok "unmasked, all is given" member alice db

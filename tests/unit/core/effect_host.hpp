@@ -26,6 +26,11 @@ class FakeBus final : public Bus {
     if (then) then();
     return {};
   }
+  Result<void> check_service(const std::string& service) override {
+    if (masked) return fail(Errc::unavailable, service + " is masked");
+    return {};
+  }
+  bool masked = false;
   Result<void> start_scope(const std::string& scope, const std::string& slice,
                            const std::vector<pid_t>& pids) override {
     if (!works) return fail(Errc::unavailable, "no systemd");

@@ -380,6 +380,27 @@ TEST_CASE("a new board forgets no end", "[core][effector]") {
   CHECK(host.sudo_end(1002) == host.clock.at.boot_ms);  // it left without being taken
 }
 
+TEST_CASE("P2: nothing is given when the dead-man could not be started", "[core][effector]") {
+  if (needs_root()) return;
+  EffectHost host;
+  const auto a = host.entitlement(kA);
+  auto b = host.entitlement(kB, "bob");
+  SECTION("the first") {}
+  SECTION("a later one, while the timer of an earlier end runs") {
+    b.not_after += 30;
+    b.boot_deadline_ms += 30'000;
+    host.activate(a, {a});
+  }
+  host.bus.masked = true;
+  const auto refused = host.effector->prepare(b);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("nothing would end this grant if jitd did not") != std::string::npos);
+  CHECK(refused.error().message.find("is masked") != std::string::npos);
+  CHECK_FALSE(host.end_record(kB));
+  host.bus.masked = false;
+  CHECK(host.effector->prepare(b));
+}
+
 TEST_CASE("the dead-man's timer is always there for the next end", "[core][effector]") {
   if (needs_root()) return;
   EffectHost host;

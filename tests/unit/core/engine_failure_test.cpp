@@ -156,6 +156,19 @@ TEST_CASE("an effect that fails at any step leaves nothing behind", "[core][engi
   CHECK(world.state(asked.id) == GrantState::refused);
 }
 
+TEST_CASE("that nothing would end a grant is told as long as none is given", "[core][engine]") {
+  World world;
+  world.host.fail("prepare", Errc::unavailable, 1);
+  const Outcome asked = world.asked(kAlice, "dba");
+  CHECK(world.submitted(world.review(asked.id, "carol")).state == GrantState::refused);
+  CHECK(says(world.engine->health().refusing, "prepare failed on purpose"));
+  REQUIRE(world.engine->health().warnings.size() == 1);
+  CHECK(says(world.engine->health().warnings[0], "prepare failed on purpose"));
+  CHECK(world.active(kAlice, "dba").state == GrantState::active);
+  CHECK(world.engine->health().refusing.empty());
+  CHECK(world.engine->health().warnings.empty());
+}
+
 TEST_CASE("a lock that others hold is waited for, 5 s and no more", "[core][engine]") {
   World world;
   const std::string step = GENERATE(as<std::string>{}, "prepare", "give");

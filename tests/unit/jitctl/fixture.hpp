@@ -60,6 +60,10 @@ class FakeSpawn final : public Spawn {
       outcome.out = sshd;
       return outcome;
     }
+    if (systemd && argv.at(0).ends_with("/systemctl") && argv.at(1) == "show") {
+      outcome.out = load_state;
+      return outcome;
+    }
     if (systemd && (argv.at(0).ends_with("/systemd-run") || argv.at(0).ends_with("/systemctl"))) return outcome;
     if (argv.at(0) != "/usr/bin/ssh-keygen" || !key) {
       outcome.exit_status = 1;
@@ -82,6 +86,7 @@ class FakeSpawn final : public Spawn {
   std::string agent;
   std::string check;           // what jitd --check complains of
   std::string sshd;            // what sshd -T says
+  std::string load_state;      // of any unit, when there is systemd
   bool systemd = false;        // timers can be armed and stopped
   std::string sign_elsewhere;  // a namespace that a bad ssh-keygen would use instead
   std::optional<SigningKey> key;

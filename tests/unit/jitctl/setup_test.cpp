@@ -86,6 +86,24 @@ TEST_CASE("doctor passes on what jitd --check says, once", "[jitctl]") {
   CHECK(findings.all()[1].what.find("bogus: unknown key") != std::string::npos);
 }
 
+TEST_CASE("doctor: without the dead-man's unit nothing is given", "[jitctl]") {
+  Host f;
+  f.spawn.systemd = true;
+  f.context.places.systemd = f.root;
+  const auto about_dead_man = [&] {
+    Findings findings;
+    check_units(f.context, findings);
+    return findings.all().back();
+  };
+  f.spawn.load_state = "loaded\n";
+  CHECK(about_dead_man().level == Finding::Level::fine);
+  f.spawn.load_state = "masked\n";
+  CHECK(about_dead_man().level == Finding::Level::problem);
+  CHECK(about_dead_man().todo == "systemctl unmask jit-expire@.service");
+  f.spawn.load_state = "not-found\n";
+  CHECK(about_dead_man().level == Finding::Level::problem);
+}
+
 TEST_CASE("audit log -n prints the newest, in order", "[jitctl]") {
   Host f;
   std::vector<Row> entries;
