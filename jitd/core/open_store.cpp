@@ -1,12 +1,14 @@
 #include "jitd/core/open_store.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
 #include "jitd/core/clock_guard.hpp"
+#include "jitd/store/head_file.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/lock.hpp"
 #include "policy/text.hpp"
@@ -83,6 +85,9 @@ Result<OpenedStore> open_store(const Paths& paths, const ExpirePorts& ports, con
   if (!store) return tl::unexpected(store.error());
   const auto mark = (*store)->value(kClockMark);
   if (!mark) return tl::unexpected(mark.error());
+  // Of the one before, and not taken away before that is.
+  if (!*mark && ::unlink(HeadFile::path_of(database).c_str()) != 0 && errno != ENOENT)
+    return fail_errno(errno, "cannot remove " + HeadFile::path_of(database));
   if (!*mark && exists(ends)) {
     if (opened.lost.empty()) opened.lost = database + " is gone or empty";
     // Before anything is remembered again: killed in between, the next start finds the same and does it once more.

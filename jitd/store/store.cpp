@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 
+#include "jitd/store/head_file.hpp"
 #include "jitd/store/rows.hpp"
 #include "jitd/store/schema.hpp"
 #include "jitd/store/signed_files.hpp"
@@ -44,12 +45,29 @@ class Resetting {
 
 class SqliteStore final : public Store {
  public:
-  SqliteStore(std::unique_ptr<SQLite::Database> database, std::optional<SignedFiles> files)
-      : database_(std::move(database)), files_(std::move(files)) {}
+  SqliteStore(std::unique_ptr<SQLite::Database> database, std::optional<SignedFiles> files,
+              std::optional<HeadFile> head)
+      : database_(std::move(database)), files_(std::move(files)), head_(std::move(head)) {}
+
+  // Whether this is the database that the file beside it speaks of, or an older one. One without any entry is new.
+  Result<void> not_older(const std::string& path) {
+    const auto written = head_ ? head_->read() : std::nullopt;
+    const auto last = audit_head();
+    if (!last) return tl::unexpected<Error>(last.error());
+    if (!written || !*last) return {};
+    const auto there = audit(written->sequence, 1);
+    if (!there) return tl::unexpected<Error>(there.error());
+    if (!there->empty() && there->front().sequence == written->sequence && there->front().hash == written->hash)
+      return {};
+    return fail(Errc::invalid,
+                path + " is not the one that was last written here, but an older or another one: it has " +
+                    std::to_string((*last)->sequence) + " entries of the audit, and " + HeadFile::path_of(path) +
+                    " says " + std::to_string(written->sequence));
+  }
 
   Result<std::unique_ptr<Transaction>> begin() override {
     return guarded<std::unique_ptr<Transaction>>("the database does not begin a transaction", [this] {
-      return Result<std::unique_ptr<Transaction>>(std::make_unique<Open>(*database_));
+      return Result<std::unique_ptr<Transaction>>(std::make_unique<Open>(*this));
     });
   }
 
@@ -135,6 +153,7 @@ class SqliteStore final : public Store {
 
   Result<void> append(const ChainEntry& entry) override {
     // INSERT alone: an entry that is there is never written over.
+    appended_ = ChainHead{entry.sequence, entry.hash};
     return write("INSERT INTO audit (" + std::string(rows::kAuditColumns) + ") VALUES (?,?,?,?,?,?)", entry);
   }
 
@@ -175,10 +194,14 @@ class SqliteStore final : public Store {
  private:
   class Open final : public Transaction {
    public:
-    explicit Open(SQLite::Database& database) : transaction_(database, SQLite::TransactionBehavior::IMMEDIATE) {}
+    explicit Open(SqliteStore& store)
+        : store_(store), transaction_(*store.database_, SQLite::TransactionBehavior::IMMEDIATE) {
+      store_.appended_.reset();
+    }
     Result<void> commit() override {
       try {
         transaction_.commit();
+        if (store_.appended_ && store_.head_) store_.head_->write(*store_.appended_);
         return {};
       } catch (const SQLite::Exception& thrown) {
         return tl::unexpected<Error>(as_error("the database does not commit", thrown));
@@ -186,6 +209,7 @@ class SqliteStore final : public Store {
     }
 
    private:
+    SqliteStore& store_;
     SQLite::Transaction transaction_;
   };
 
@@ -265,6 +289,8 @@ class SqliteStore final : public Store {
 
   std::unique_ptr<SQLite::Database> database_;
   std::optional<SignedFiles> files_;  // none for a database in memory
+  std::optional<HeadFile> head_;
+  std::optional<ChainHead> appended_;  // by the transaction that is open
   std::map<std::string, std::unique_ptr<SQLite::Statement>> statements_;
 };
 
@@ -353,8 +379,14 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
     if (Result<void> schema = prepare_schema(*database); !schema) return within(path, schema.error());
     database->setBusyTimeout(kBusyMs);
     std::optional<SignedFiles> files;
-    if (path != ":memory:") files.emplace(path.substr(0, path.rfind('/') + 1) + "signed");
-    return std::make_unique<SqliteStore>(std::move(database), std::move(files));
+    std::optional<HeadFile> head;
+    if (path != ":memory:") {
+      files.emplace(path.substr(0, path.rfind('/') + 1) + "signed");
+      head.emplace(path);
+    }
+    auto store = std::make_unique<SqliteStore>(std::move(database), std::move(files), std::move(head));
+    if (Result<void> newest = store->not_older(path); !newest) return tl::unexpected<Error>(newest.error());
+    return store;
   } catch (const SQLite::Exception& thrown) {
     return tl::unexpected<Error>(as_error(path, thrown));
   }

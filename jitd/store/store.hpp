@@ -95,7 +95,8 @@ struct RevocationRecord {
 class Store {
  public:
   // Opens or makes the database; a newer schema than this release knows is refused; PRAGMA quick_check first. Errors:
-  // Errc::invalid: it is damaged or no database; Errc::busy: another process holds it.
+  // Errc::invalid: it is damaged, no database, or an older one than the last (head_file.hpp); Errc::busy: another
+  // process holds it.
   [[nodiscard]] static Result<std::unique_ptr<Store>> open(const std::string& path);
   virtual ~Store() = default;
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A database that is cut short, scribbled over, empty, gone or held by somebody else: jitd comes up with what it can prove,
+# A database that is cut short, scribbled over, empty, gone, older than it was or held by somebody else: jitd comes up with what it can prove,
 # revives nothing that ended or was released, keeps its locks, and says what happened (P1, P2, P4, P7).
 # shellcheck source=tests/host/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -15,6 +15,7 @@ damage() {
     "another file") root cp /bin/ls "$db" ;;
     empty) root truncate -s 0 "$db" ;;
     gone) root sh -c "rm -f $db*" ;;
+    "an old backup") root cp -a "$backup" "$db" ;;
   esac
 }
 locked() { at bob "jitctl request operator 5m --no-wait -m x" 2>&1 | grep -q locked; }
@@ -23,11 +24,13 @@ replayed() { at carol "rm -f d.jit; jitctl grant --user alice --role operator --
 
 ok "carol locks bob" at carol "jitctl lock bob -m 'on leave'"
 ok "bob is locked" locked
-for how in "cut short" "scribbled over" "another file" empty gone; do
+backup=/root/backup.db
+for how in "cut short" "scribbled over" "another file" empty gone "an old backup"; do
   soon "$how: a direct grant, signed long enough after the last loss" 10 replayed
   soon "$how: it is in force" 5 member alice ops
   quietly root jitctl release --all
   soon "$how: released" 5 nothing_left
+  [[ $how != "an old backup" ]] || { root systemctl stop jitd.service; root cp -a "$db" $backup; root systemctl start jitd.service; within_time 10 active_policy; }
   grant alice operator 30m
   held=$id
   as alice 'exec sleep 8001' >/dev/null 2>&1 &

@@ -90,6 +90,94 @@ TEST_CASE("P4: a damaged database is set aside, everything ends, and a new one k
   CHECK(opened->store->grants(0).value().empty());
 }
 
+TEST_CASE("P4: a database of before, brought back from a backup, is set aside and revives nothing", "[core][store]") {
+  if (needs_root()) return;
+  LostHost host;
+  const std::string backup = host.paths.var + "/backup";
+  const auto entry = [](std::uint64_t sequence, const Digest& previous) {
+    ChainEntry one{sequence, 1000, "start", {}, previous, {}};
+    one.hash = chain_hash(one);
+    return one;
+  };
+  const auto append = [&](const ChainEntry& one) {
+    const auto opened = host.open();
+    REQUIRE(opened);
+    auto transaction = opened->store->begin();
+    REQUIRE(opened->store->append(one));
+    REQUIRE((*transaction)->commit());
+  };
+  const ChainEntry first = entry(1, {});
+  append(first);
+  std::filesystem::copy(host.database(), backup);
+  append(entry(2, first.hash));
+  const Entitlement given = host.entitlement(kA);
+  host.activate(given, {given});
+  std::string lost;
+  const auto start = [&] {
+    const auto opened = host.open();
+    REQUIRE(opened);
+    lost = opened->lost;
+  };
+  SECTION("older") {
+    std::filesystem::copy(backup, host.database(), std::filesystem::copy_options::overwrite_existing);
+  }
+  SECTION("another one, just as long") {
+    std::filesystem::remove(host.database());
+    std::filesystem::rename(host.database() + ".head", backup + ".head");
+    std::filesystem::copy(backup, host.database());
+    append(entry(2, sha256("others")));
+    std::filesystem::rename(backup + ".head", host.database() + ".head");
+  }
+  SECTION("the last one") {
+    start();
+    CHECK(lost.empty());
+    CHECK(host.member("alice"));
+    return;
+  }
+  SECTION("the last one, of which it is not known how far it had come") {
+    const std::string head = host.database() + ".head";
+    SECTION("torn") {
+      std::string text = get(head);
+      text[0] = '9';
+      put(head, text);
+    }
+    SECTION("gone") {
+      std::filesystem::remove(head);
+    }
+    SECTION("empty") {
+      put(head, "");
+    }
+    start();
+    CHECK(lost.empty());
+    return;
+  }
+  start();
+  CHECK(lost.find("an older or another one") != std::string::npos);
+  CHECK(host.as_it_was());
+  CHECK_FALSE(host.end_record(kA)->active);
+  CHECK(set_aside(host.paths).size() == 1);
+  CHECK_FALSE(there(host.database() + ".head"));
+  // The next one begins anew, and is not taken for an older one.
+  append(first);
+  start();
+  CHECK(lost.empty());
+  CHECK(set_aside(host.paths).size() == 1);
+}
+
+TEST_CASE("what belongs to a lost database goes with it, and its own times count where the clock is behind",
+          "[core][store]") {
+  if (needs_root()) return;
+  LostHost host;
+  REQUIRE(host.open());
+  put(host.database() + "-wal", "of it");
+  host.clock.at.wall_ms = 1'000'000'000'000;
+  const auto opened = host.open("the database has a damaged row");
+  REQUIRE(opened);
+  REQUIRE(set_aside(host.paths).size() == 1);
+  CHECK(get(set_aside(host.paths).front() + "-wal") == "of it");
+  CHECK(std::stoll(opened->store->value(kMemorySince).value().value()) > 1'700'000'000);
+}
+
 TEST_CASE("a start that is killed while a lost database is made anew does it once more", "[core][store]") {
   if (needs_root()) return;
   LostHost host;
