@@ -6,21 +6,18 @@
 namespace jit::ctl {
 namespace {
 
-using wire::Tag;
-
 struct Options {
-  std::string id, duration, reason, ticket;
-  Filing filing;
+  std::string id;
+  WishOptions wish;
 };
 
 Outcome extend(Context& context, const Options& options) {
   const auto prefix = read_id(options.id, false);
   if (!prefix) return tl::unexpected(prefix.error());
   Row wish;
-  wish.text(Tag::extends, *prefix).text(Tag::reason, options.reason);
-  if (auto put = put_duration(wish, options.duration); !put) return tl::unexpected(put.error());
-  if (!options.ticket.empty()) wish.text(Tag::ticket, options.ticket);
-  return file_wish(context, wish, options.filing);
+  wish.text(wire::Tag::extends, *prefix);
+  if (auto put = put_wish(wish, options.wish); !put) return tl::unexpected(put.error());
+  return file_wish(context, wish, options.wish.filing);
 }
 
 }  // namespace
@@ -33,18 +30,11 @@ void add_extend(Commands& commands) {
   command->add_option("id", options->id, "Id of the grant, or its first characters (4 and more)")
       ->required()
       ->type_name("ID");
-  command->add_option("duration", options->duration, "For how long, from when it is approved")
+  command->add_option("duration", options->wish.duration, "For how long, from when it is approved")
       ->required()
       ->check(duration_problem)
       ->type_name("D");
-  add_reason(*command, options->reason);
-  command->add_option("-t,--ticket", options->ticket, "Ticket, where a rule asks for one")
-      ->check(ticket_problem)
-      ->type_name("TICKET");
-  command->add_flag("--no-wait", options->filing.no_wait, "Do not wait for approvers");
-  command
-      ->add_option("-o,--output", options->filing.out, "Write the signed request there, to be carried to an approver")
-      ->type_name("FILE");
+  add_wish(*command, options->wish);
 }
 
 }  // namespace jit::ctl

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "jitctl/arguments.hpp"
 #include "jitctl/grants.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
@@ -29,6 +30,23 @@ void say_whom(Context& context, const Row& grant) {
 }
 
 }  // namespace
+
+void add_wish(Command& command, WishOptions& options) {
+  add_reason(command, options.reason);
+  command.add_option("-t,--ticket", options.ticket, "Ticket, where a rule asks for one")
+      ->check(ticket_problem)
+      ->type_name("TICKET");
+  command.add_flag("--no-wait", options.filing.no_wait, "Do not wait for approvers");
+  command
+      .add_option("-o,--output", options.filing.out, "Write the signed request there, to be carried to an approver")
+      ->type_name("FILE");
+}
+
+Result<void> put_wish(Row& wish, const WishOptions& options) {
+  wish.text(Tag::reason, options.reason);
+  if (!options.ticket.empty()) wish.text(Tag::ticket, options.ticket);
+  return put_duration(wish, options.duration);
+}
 
 Result<Row> wait_decided(Context& context, const std::string& id, std::string state) {
   std::string note;

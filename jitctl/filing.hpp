@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "jitctl/command.hpp"
 #include "jitctl/context.hpp"
 
 namespace jit::ctl {
@@ -11,6 +12,16 @@ struct Filing {
   std::string out;       // write the signed request there
   bool no_wait = false;  // for approvers
 };
+
+// A wish on the command line: what request and extend have in common.
+struct WishOptions {
+  std::string duration, reason, ticket;
+  Filing filing;
+};
+// -m, -t, --no-wait and -o; the duration is each command's own.
+void add_wish(Command& command, WishOptions& options);
+// Reason, duration and ticket as fields, those that were given.
+[[nodiscard]] Result<void> put_wish(Row& wish, const WishOptions& options);
 
 // Files the wish (verb request), says what became of it and, on a terminal, waits for approvers; Ctrl-C leaves it
 // filed.

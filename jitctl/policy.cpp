@@ -231,10 +231,8 @@ Outcome explain(Context& context, const Options& options) {
     const auto most = std::min(policy->role(wish.role)->max_duration, ceiling);
     decision.verdict = Verdict::deny;
     decision.needs.clear();
-    decision.reasons.push_back(
-        fmt::format("{} at most {}; ask for that or less",
-                    wish.duration > most ? "this role is given for" : decision.rule + " gives this role for",
-                    format_duration(wish.duration > most ? most : decision.duration)));
+    const auto said = wish.duration > most ? at_most(most) : at_most(decision.duration, decision.rule);
+    decision.reasons.push_back(said + "; ask for that or less");
   }
   for (auto& hint : ticket_hints(*policy, wish)) decision.reasons.push_back(std::move(hint));
   const std::vector<std::string> groups(facts->groups.begin(), facts->groups.end());

@@ -9,16 +9,15 @@ namespace {
 using wire::Tag;
 
 struct Options {
-  std::string role, duration, reason, ticket, start;
-  Filing filing;
+  std::string role, start;
+  WishOptions wish;
 };
 
 Outcome request(Context& context, const Options& options) {
   Row wish;
-  wish.text(Tag::role, options.role).text(Tag::reason, options.reason);
-  if (auto put = put_duration(wish, options.duration); !put) return tl::unexpected(put.error());
-  if (!options.ticket.empty()) wish.text(Tag::ticket, options.ticket);
-  auto filing = options.filing;
+  wish.text(Tag::role, options.role);
+  if (auto put = put_wish(wish, options.wish); !put) return tl::unexpected(put.error());
+  auto filing = options.wish.filing;
   if (!options.start.empty()) {
     const auto start = parse_until(context, options.start);
     if (!start) return tl::unexpected(start.error());
@@ -39,20 +38,13 @@ void add_request(Commands& commands) {
       ->required()
       ->check(role_problem)
       ->type_name("ROLE");
-  command->add_option("duration", options->duration, "For how long: 30m, 2h (default: 1h or the role's maximum)")
+  command->add_option("duration", options->wish.duration, "For how long: 30m, 2h (default: 1h or the role's maximum)")
       ->check(duration_problem)
       ->type_name("D");
-  add_reason(*command, options->reason);
-  command->add_option("-t,--ticket", options->ticket, "Ticket, where a rule asks for one")
-      ->check(ticket_problem)
-      ->type_name("TICKET");
   command->add_option("--start", options->start, "Not before, as 2026-11-22T18:00:00Z: approved ahead")
       ->check(time_problem)
       ->type_name("TIME");
-  command->add_flag("--no-wait", options->filing.no_wait, "Do not wait for approvers");
-  command
-      ->add_option("-o,--output", options->filing.out, "Write the signed request there, to be carried to an approver")
-      ->type_name("FILE");
+  add_wish(*command, options->wish);
 }
 
 }  // namespace jit::ctl

@@ -105,7 +105,7 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
       return reply(fail(Errc::busy, std::to_string(waiting) + " grants for " + account.name +
                                         " wait here already, and no more are taken until one is over"));
     }
-    if (record.asked > most) return refuse("this role is given for at most " + format_duration(most) + " here");
+    if (record.asked > most) return refuse(at_most(most));
     record.digest = verified.digest;
     record.id = id_of(verified.digest);
     record.direct = true;
@@ -144,7 +144,7 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
     return refuse(said);
   }
   if (fresh && record.asked > decision.duration) {
-    return refuse(decision.rule + " gives this role for at most " + format_duration(decision.duration));
+    return refuse(at_most(decision.duration, decision.rule));
   }
   const std::string by = names_of(judged.consents);
   record.why = judged.waiting_for.empty() ? "" : "waiting for " + joined(judged.waiting_for);

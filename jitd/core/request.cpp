@@ -250,7 +250,7 @@ void EngineImpl::request_by(const Behind& behind, WishInput wish, const Reply<Ou
 
   const Seconds most = std::min(role->max_duration, host_->config.grant_ceiling);
   if (wish.duration && *wish.duration > most) {
-    return refuse({Errc::refused, "this role is given for at most " + format_duration(most) + " here", 0}, "");
+    return refuse({Errc::refused, at_most(most) + "; ask for that or less", 0}, "");
   }
   const Wish judged{wish.role, wish.duration.value_or(Seconds(0)), wish.ticket, false};
   const Decision decision = decide(policy, judged, facts, {}, host_->config.grant_ceiling, wall_time());
@@ -259,11 +259,8 @@ void EngineImpl::request_by(const Behind& behind, WishInput wish, const Reply<Ou
     return refuse({Errc::refused, said, 0}, decision.rule);
   }
   if (wish.duration && *wish.duration > decision.duration) {
-    return refuse({Errc::refused,
-                   decision.rule + " gives this role for at most " + format_duration(decision.duration) +
-                       "; ask for that or less",
-                   0},
-                  decision.rule);
+    const std::string said = at_most(decision.duration, decision.rule) + "; ask for that or less";
+    return refuse({Errc::refused, said, 0}, decision.rule);
   }
   if (Result<void> fine = check_start(wish, decision.duration); !fine) return refuse(fine.error(), decision.rule);
   if (extended && wall() + decision.duration.count() <= extended->record.not_after) {

@@ -184,4 +184,9 @@ Decision decide(const Policy& policy, const Wish& wish, const Facts& facts, cons
   return decision;
 }
 
+std::string at_most(Seconds most, const std::string& rule) {
+  const std::string whose = rule.empty() ? "this role is given" : rule + " gives this role";
+  return whose + " for at most " + format_duration(most) + (rule.empty() ? " here" : "");
+}
+
 }  // namespace jit

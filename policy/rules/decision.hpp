@@ -59,6 +59,9 @@ inline constexpr Seconds kDefaultDuration = std::chrono::hours(1);
 [[nodiscard]] Decision decide(const Policy& policy, const Wish& wish, const Facts& facts,
                               const std::vector<PersonRef>& consents, Seconds ceiling, WallTime now);
 
+// For people: for how long a role is given at most, on this host or, where it is named, by a rule.
+[[nodiscard]] std::string at_most(Seconds most, const std::string& rule = "");
+
 // Whether `subject` covers this user.
 [[nodiscard]] bool covers(const Subject& subject, const Facts& facts);
 

@@ -132,10 +132,12 @@ TEST_CASE("what is held or asked for already is not asked for again", "[core][en
 TEST_CASE("durations: the default, the limit that is named, never a silent cut", "[core][engine]") {
   World world;
   CHECK(world.record(world.asked(kAlice, "dba").id).duration == kHour);
-  CHECK(world.request_refused(kAlice, "dba", kHour * 5) == "this role is given for at most 4h here");
+  CHECK(world.request_refused(kAlice, "dba", kHour * 5) ==
+        "this role is given for at most 4h here; ask for that or less");
   world.config.grant_ceiling = kHour * 2;
   world.reload();
-  CHECK(world.request_refused(kAlice, "dba", kHour * 3) == "this role is given for at most 2h here");
+  CHECK(world.request_refused(kAlice, "dba", kHour * 3) ==
+        "this role is given for at most 2h here; ask for that or less");
   CHECK(world.host.nothing_held());
 }
 
