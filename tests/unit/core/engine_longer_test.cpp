@@ -294,6 +294,33 @@ TEST_CASE("what cannot be extended", "[core][engine][extend]") {
   CHECK(world.host.nothing_held());
 }
 
+TEST_CASE("a chain of extensions has an end, and a grant for one session has none", "[core][engine][extend]") {
+  World world;
+  Outcome last = world.asked(kBob, "auto", kHour);
+  for (int i = 0; i < 32; ++i) {
+    world.pass(3);  // 30 requests a minute
+    last = world.wished(kBob, more(last.id, kHour));
+    REQUIRE(last.state == GrantState::active);
+  }
+  world.pass(1);
+  CHECK(says(world.wish_refused(kBob, more(last.id, kHour)), "has been extended 32 times"));
+  GrantDocument grant = world.grant_of("alice", "shell");
+  grant.once = true;
+  const Outcome once = world.submitted(world.sign(grant, {"carol"}));
+  CHECK(says(world.wish_refused(kAlice, more(once.id)), "for one session"));
+}
+
+TEST_CASE("an extension takes over what was given, and nothing else", "[core][engine][extend]") {
+  World world;
+  const Outcome first = world.active(kAlice, "dba");
+  world.facts.gids["postgres"] = 999;
+  const Outcome extension = world.wished(kAlice, more(first.id));
+  world.submitted(world.review(extension.id, "carol"));
+  CHECK(world.state(extension.id) == GrantState::refused);
+  CHECK(says(world.record(extension.id).why, "extends a grant of something else"));
+  CHECK(world.state(first.id) == GrantState::active);
+}
+
 TEST_CASE("P2: an extension that fails leaves what it was to extend, with its own end", "[core][engine][extend]") {
   World world;
   const Outcome first = world.active(kAlice, "shell");
@@ -302,9 +329,12 @@ TEST_CASE("P2: an extension that fails leaves what it was to extend, with its ow
   if (how == "readback")
     world.questions.readback_says = false;
   else
-    world.host.fail(how, Errc::system, 1);
+    world.host.fail(how, Errc::system, how == "give" ? 2 : 1);  // what is put back fails, too: another round does it
   world.submit(world.review(extension.id, "carol"));
   INFO(how);
+  const auto rounds = std::count(world.host.calls.begin(), world.host.calls.end(), "reconcile");
+  world.pass(1);
+  CHECK((std::count(world.host.calls.begin(), world.host.calls.end(), "reconcile") > rounds) == (how == "give"));
   CHECK(world.state(extension.id) == GrantState::refused);
   CHECK(world.state(first.id) == GrantState::active);
   world.engine->tick();

@@ -61,6 +61,42 @@ TEST_CASE("P2: a command belongs to the grant that gives it, and of several to t
   CHECK(elevated(world, kAlice, "root", 502, shell.id) == shell.id);
 }
 
+TEST_CASE("P2: no command belongs to a grant before it is in force or past its end", "[core][engine]") {
+  World world;
+  const Outcome asked = world.asked(kAlice, "shell");
+  world.questions.late = true;
+  world.submit(world.review(asked.id, "carol"));
+  while (!world.questions.waiting.empty() && world.state(asked.id) != GrantState::activating) {
+    const auto answer = std::move(world.questions.waiting.front());
+    world.questions.waiting.pop_front();
+    answer();
+  }
+  REQUIRE(world.state(asked.id) == GrantState::activating);
+  CHECK(elevated(world, kAlice, "postgres") == "none");
+  world.questions.answer_all();
+  REQUIRE(world.state(asked.id) == GrantState::active);
+  CHECK(elevated(world, kAlice, "postgres") == asked.id);
+  world.clock.pass(2 * 3'600'000);  // and the engine has not looked yet
+  CHECK(elevated(world, kAlice, "postgres", 501) == "none");
+}
+
+TEST_CASE("P2: of grants that all give the command it is the one that ends last", "[core][engine]") {
+  World world;
+  std::string again = kSecondShell;
+  again.replace(again.find("[roles.long]"), 12, "[roles.also]");
+  for (std::size_t at = again.find("roles.long"); at != std::string::npos; at = again.find("roles.long"))
+    again.replace(at, 10, "roles.also");
+  add_role(world, kSecondShell + again);
+  const std::vector<std::string> dump = {"sudo", "-u", "postgres", "/usr/bin/pg_dump"};
+  const std::string longer = GENERATE(as<std::string>{}, "long", "also");
+  const Outcome last = world.asked(kAlice, longer, kHour * 3);
+  const Outcome first = world.asked(kAlice, longer == "long" ? "also" : "long", kHour);
+  REQUIRE(world.state(last.id) == GrantState::active);
+  REQUIRE(world.state(first.id) == GrantState::active);
+  CHECK(elevated(world, kAlice, "postgres", 501, "", dump) == last.id);
+  CHECK(elevated(world, kAlice, "postgres", 502, "", {"sudo", "-u", "postgres", "-i"}) == first.id);
+}
+
 TEST_CASE("P2: what runs under a grant ends with it, and the end says how much that was", "[core][engine]") {
   World world;
   const Outcome shell = world.active(kAlice, "shell");

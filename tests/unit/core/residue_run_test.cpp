@@ -69,4 +69,6 @@ TEST_CASE("P10: a report names each file in one escaped line, and what was not l
   CHECK(text.ends_with("/tmp/c was setgid of gid 3 and still is: it is a further name of /usr/bin/x\n"));
   report.cut_short = "it took too long";
   CHECK(residue_text(report, kGrant).starts_with("looked at 7 files, not at all of them: it took too long\n"));
+  report.more = 3;
+  CHECK(residue_text(report, kGrant).ends_with("\nand more, 3 of all grants that ended then\n"));
 }

@@ -70,6 +70,21 @@ TEST_CASE("only what the process itself has open is taken, and nothing goes astr
     CHECK_FALSE(recordings.claim(kGrant, ::getpid()).value());
     CHECK(there(dir / "unclaimed-AbC123"));
   }
+  SECTION("another came in its place, by the name that the kernel gives a folder which is gone") {
+    const UniqueFd folder = recording(dir, "unclaimed-AbC123");
+    std::filesystem::remove_all(dir / "unclaimed-AbC123");
+    std::filesystem::create_directory(dir / "unclaimed-AbC123 (deleted)");
+    const auto claimed = recordings.claim(kGrant, ::getpid());
+    REQUIRE_FALSE(claimed);
+    CHECK(claimed.error().code == Errc::refused);
+    CHECK(there(dir / "unclaimed-AbC123 (deleted)"));
+  }
+  SECTION("a folder within one") {
+    std::filesystem::create_directory(dir / "unclaimed-AbC123");
+    const UniqueFd inner = recording(dir, "unclaimed-AbC123/00");
+    CHECK_FALSE(recordings.claim(kGrant, ::getpid()).value());
+    CHECK(there(dir / "unclaimed-AbC123/00"));
+  }
   SECTION("the grant's own folder is a link") {
     const UniqueFd folder = recording(dir, "unclaimed-AbC123");
     REQUIRE(::symlink(elsewhere.path().c_str(), (dir / kGrant).c_str()) == 0);
@@ -108,7 +123,8 @@ TEST_CASE("Defaults that would lose a recording are told, by sudo's own listing"
   CHECK(why(head + ours + ", iolog_file=%{seq}" + tail).find("iolog_file") != std::string::npos);
   CHECK(why(head + ours + ", ignore_iolog_errors" + tail).find("ignore_iolog_errors") != std::string::npos);
   CHECK(why(head + ", ignore_iolog_errors" + ours + tail).find("ignore_iolog_errors") != std::string::npos);
-  CHECK(why(head + ", passprompt=a\\, iolog_dir=/var/log/jit-io" + tail).find("sends") != std::string::npos);
+  CHECK(why(head + ", passprompt=a\\, iolog_file=unclaimed-X\\, iolog_dir=/var/log/jit-io" + tail).find("sends") !=
+        std::string::npos);
   for (const char* what : {"iolog_dir=/x", "iolog_file=x", "ignore_iolog_errors", "!ignore_dot, ignore_iolog_errors"})
     CHECK(why(head + ours + later(what) + tail).find("for commands or for users to run as") != std::string::npos);
 }

@@ -48,6 +48,14 @@ TEST_CASE("doctor: a line keeps the word request when it is written anew", "[jit
   CHECK(f.found(kGood).empty());
 }
 
+TEST_CASE("doctor: a line that asks nobody is no door", "[jitctl][door]") {
+  Door f;
+  f.put("etc/pam.d/sshd",
+        "auth required pam_permit.so\naccount required pam_unix.so\nsession required pam_unix.so\n");
+  REQUIRE(set_gate(f.root + "/etc/pam.d", "sshd", GateMode::enforce, {"exempt=root"}).has_value());
+  CHECK(f.found("kbdinteractiveauthentication no\nlogingracetime 20\n").empty());
+}
+
 TEST_CASE("doctor: sshd needs a conversation, proof before it, and time", "[jitctl][door]") {
   Door f;
   const auto with = [](std::string key, const std::string& value) {
@@ -61,6 +69,7 @@ TEST_CASE("doctor: sshd needs a conversation, proof before it, and time", "[jitc
   CHECK(Door::says(f.found(with("maxstartups", "3:30:10")), "note sshd: with MaxStartups 3:30:10"));
   CHECK(Door::says(f.found(kGood + "persourcepenalties crash:90 authfail:5\n"), "note sshd: PerSourcePenalties"));
   CHECK(f.found(kGood + "persourcepenalties no\n").empty());
+  CHECK(f.found(kGood + "persourcepenalties crash:90 authfail:0\n").empty());
 
   // Nothing in the stack proves anything: then every list of methods has to.
   for (const char* auth :

@@ -3,6 +3,9 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <csignal>
 
 #include "tests/unit/server/fakes.hpp"
 
@@ -30,13 +33,13 @@ struct DoorBench {
     for (int i = 0; i < 60; ++i) loop->turn(500);
   }
   UniqueFd ask(const std::string& role, const std::string& subject = "alice",
-               std::optional<std::uint32_t> uid = std::nullopt) {
+               std::optional<std::uint32_t> uid = std::nullopt, pid_t pid = ::getpid()) {
     int pair[2] = {-1, -1};
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
     DoorCall call;
     call.fd = UniqueFd(pair[1]);
     call.id = 9;
-    call.pid = ::getpid();
+    call.pid = pid;
     call.subject = subject;
     call.gate = "login";
     call.role = role;
@@ -74,6 +77,31 @@ TEST_CASE("the door says what may be asked for, to those who may", "[server][doo
   fd = bench.ask("");
   CHECK(std::string(bench.hear(fd)->message).find("dba is asked for already (" + kId) != std::string::npos);
   CHECK_FALSE(bench.filed());
+}
+
+TEST_CASE("who stands behind somebody at the door is known by the login", "[server][door]") {
+  DoorBench bench;
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int fd = ::open("/proc/self/loginuid", O_WRONLY | O_CLOEXEC);
+    const char said = fd >= 0 && ::write(fd, "1234", 4) == 4 ? 'y' : 'n';
+    (void)!::write(ends[1], &said, 1);
+    ::pause();
+    ::_exit(0);
+  }
+  char said = 'n';
+  REQUIRE(::read(ends[0], &said, 1) == 1);
+  (void)bench.ask("", "root", 0, child);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  for (const int end : ends) ::close(end);
+  if (said != 'y') {
+    WARN("the kernel lets nobody set a login uid here");
+    return;
+  }
+  CHECK(bench.engine.loginuid == 1234U);
 }
 
 TEST_CASE("P8: who is nobody, not eligible, or whose roles open other doors files nothing", "[server][door]") {

@@ -110,6 +110,7 @@ class FakeEngine final : public Engine {
   }
   void elevate(const Elevation& what, Reply<Elevated> reply) override {
     calls.push_back("elevate " + std::to_string(what.uid) + " " + what.target + " " + what.opened_by);
+    argv = what.argv;
     reply(elevated.map([this](const std::string& grant) { return Elevated{grant, recorded}; }));
   }
   void let_in(const std::string& grant, std::int32_t pid, Reply<std::string> reply) override {
@@ -118,10 +119,13 @@ class FakeEngine final : public Engine {
   }
   void let_out(std::int32_t pid) override { calls.push_back("let_out " + std::to_string(pid)); }
   void residue_found() override {}
+  std::vector<std::string> argv;          // of the last that was elevated
+  std::optional<std::uint32_t> loginuid;  // of the last who came
   Result<std::string> elevated = std::string();
   bool recorded = false;
   void comer(const Comer& who, Reply<Caller> reply) override {
     calls.push_back("comer " + who.user);
+    loginuid = who.loginuid;
     if (who.user == "nobody") return reply(fail(Errc::refused, "there is no such account"));
     reply(Caller{who.uid.value_or(1001), who.loginuid, 0});
   }

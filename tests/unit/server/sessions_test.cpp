@@ -90,6 +90,17 @@ TEST_CASE("P2: a command is let go when it is where its grant's end finds it", "
   CHECK(bench.engine.calls == std::vector<std::string>{"elevate 1001 postgres "});
 }
 
+TEST_CASE("of several grants jitd chooses by the command's own words", "[server]") {
+  SessionBench bench;
+  bench.engine.elevated = kGrant;
+  SessionCall call = bench.call();
+  call.pid = ::getpid();
+  REQUIRE(bench.queue.add(std::move(call)));
+  REQUIRE(bench.answer());
+  REQUIRE_FALSE(bench.engine.argv.empty());
+  CHECK(bench.engine.argv.front().find("unit") != std::string::npos);  // this process's
+}
+
 TEST_CASE("whoever is recorded is told so", "[server]") {
   SessionBench bench;
   bench.engine.elevated = kGrant;
