@@ -1,39 +1,10 @@
 #!/bin/bash
 # What runs under a grant ends with it (P2): commands in the background, out of their session, stopped and deaf to signals;
-# shells; logins that a gate let in. What sudo gives otherwise goes on.
+# shells; logins that a gate let in. 42-spared has what goes on.
 # shellcheck source=tests/host/lib.sh
 source "$(dirname "$0")/lib.sh"
 up processes
-runner() {   # role for commands that stay, as root and as db's user
-  policy
-  cat <<'END'
-
-[roles.runner]
-eligible = ["alice"]
-groups = ["ops"]
-opens = ["login", "sudo"]
-dangerous = true
-[[roles.runner.sudo]]
-as = "root"
-commands = ["/usr/bin/sleep ...", "/usr/bin/setsid ...", "/usr/bin/nohup ...", "/usr/bin/sh ..."]
-password = false
-[[roles.runner.rules]]
-then = "approve"
-
-[roles.stays]
-eligible = ["alice"]
-opens = ["login", "sudo"]
-dangerous = true
-on_end = "leave"
-[[roles.stays.sudo]]
-as = "root"
-commands = ["/usr/bin/sleep ..."]
-password = false
-[[roles.stays.rules]]
-then = "approve"
-END
-}
-set_policy "$(runner)"
+set_policy "$(runner_policy)"
 sleep 1
 running() { root pgrep -fx "$1" >/dev/null; }
 gone() { ! running "$1"; }

@@ -36,36 +36,7 @@ start_jitd() {
 }
 kill_jitd() { root sh -c 'kill -KILL $(cat /root/jitd.pid)'; }
 
-runner() {
-  policy
-  cat <<'END'
-
-[roles.runner]
-eligible = ["alice"]
-groups = ["ops"]
-opens = ["login", "sudo"]
-dangerous = true
-[[roles.runner.sudo]]
-as = "root"
-commands = ["/usr/bin/sleep ...", "/usr/bin/setsid ...", "/usr/bin/nohup ...", "/usr/bin/sh ..."]
-password = false
-[[roles.runner.rules]]
-then = "approve"
-
-[roles.stays]
-eligible = ["alice"]
-opens = ["login", "sudo"]
-dangerous = true
-on_end = "leave"
-[[roles.stays.sudo]]
-as = "root"
-commands = ["/usr/bin/sleep ..."]
-password = false
-[[roles.stays.rules]]
-then = "approve"
-END
-}
-set_policy "$(runner)"
+set_policy "$(runner_policy)"
 root systemctl disable -q --now jitd.service
 
 running() { root pgrep -fx "sleep $1" >/dev/null; }

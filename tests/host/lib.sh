@@ -243,6 +243,37 @@ mode = "enforce"
 END
 }
 
+# The same with a role for commands that run on and on, and one whose commands are left alone at its end.
+runner_policy() {
+  policy
+  cat <<'END'
+
+[roles.runner]
+eligible = ["alice"]
+groups = ["ops"]
+opens = ["login", "sudo"]
+dangerous = true
+[[roles.runner.sudo]]
+as = "root"
+commands = ["/usr/bin/sleep ...", "/usr/bin/setsid ...", "/usr/bin/nohup ...", "/usr/bin/sh ..."]
+password = false
+[[roles.runner.rules]]
+then = "approve"
+
+[roles.stays]
+eligible = ["alice"]
+opens = ["login", "sudo"]
+dangerous = true
+on_end = "leave"
+[[roles.stays.sudo]]
+as = "root"
+commands = ["/usr/bin/sleep ..."]
+password = false
+[[roles.stays.rules]]
+then = "approve"
+END
+}
+
 set_policy() { put /etc/jit/policy.d/10-test.toml <<<"$1"; }
 set_trust() {
   root sh -c 'for u in carol dave; do
