@@ -239,6 +239,7 @@ void EngineImpl::give(const LifePtr& life) {
     prepare_problem_.clear();
     life->step = Life::Step::giving;
   }
+  ++gives_[life->record.uid];
   if (Result<void> done = ports_.effector.give(entitlement); !done) return failed(done.error());
   prove(life);
 }

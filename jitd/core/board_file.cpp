@@ -46,21 +46,26 @@ Result<void> mark_ended(Files& files, const std::string& board, std::uint64_t bo
   return done;
 }
 
-wire::Answer answer_without(const std::string& board, const std::function<bool(std::string_view id)>& over,
-                            const wire::Query& query, const wire::Clocks& clocks) {
+BoardWithout::BoardWithout(const std::string& board, std::uint64_t boot_ms,
+                           const std::function<bool(std::string_view id)>& over) {
   auto text = read_file(board, kMaxBoard);
-  if (!text) return {};
-  const wire::MemoryBoard memory(bytes_of(*text));
+  if (!text) return;
+  bytes_ = std::move(*text);
+  const wire::MemoryBoard memory(bytes_of(bytes_));
   const auto view = wire::BoardView::open(memory);
-  if (!view) return {};
-  const std::string word = little_endian(wire::ended_word(clocks.boot_ms));
-  for (std::uint32_t i = 0; i < view->grants(); ++i) {
+  const std::string word = little_endian(wire::ended_word(boot_ms));
+  for (std::uint32_t i = 0; view && i < view->grants(); ++i) {
     const auto grant = view->grant(i);
     const std::uint64_t at = view->live_word_offset(i);
-    if (grant && over(static_cast<const char*>(grant->id)) && at + word.size() <= text->size())
-      text->replace(at, word.size(), word);
+    if (grant && over(static_cast<const char*>(grant->id)) && at + word.size() <= bytes_.size())
+      bytes_.replace(at, word.size(), word);
   }
-  return wire::answer(*view, query, clocks);
+}
+
+wire::Answer BoardWithout::answer(const wire::Query& query, const wire::Clocks& clocks) const {
+  const wire::MemoryBoard memory(bytes_of(bytes_));
+  const auto view = wire::BoardView::open(memory);
+  return view ? wire::answer(*view, query, clocks) : wire::Answer{};
 }
 
 CarriedOver carry_over(const std::string& board, std::uint64_t now_ms,

@@ -19,10 +19,15 @@ namespace jit {
 [[nodiscard]] Result<void> mark_ended(Files& files, const std::string& board, std::uint64_t boot_ms,
                                       const std::function<bool(std::string_view id)>& over);
 
-// What a check would be answered if these grants had ended. Verdict `unknown` where the board cannot be read.
-[[nodiscard]] wire::Answer answer_without(const std::string& board,
-                                          const std::function<bool(std::string_view id)>& over,
-                                          const wire::Query& query, const wire::Clocks& clocks);
+// The board as it would read if these grants had ended. Where it cannot be read every answer is `unknown`.
+class BoardWithout {
+ public:
+  BoardWithout(const std::string& board, std::uint64_t boot_ms, const std::function<bool(std::string_view id)>& over);
+  [[nodiscard]] wire::Answer answer(const wire::Query& query, const wire::Clocks& clocks) const;
+
+ private:
+  std::string bytes_;
+};
 
 // What must not be forgotten when a board is replaced.
 struct CarriedOver {

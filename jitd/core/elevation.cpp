@@ -20,6 +20,7 @@ constexpr std::int64_t kShare = 10;  // at most a tenth of the grant's time
 
 // Commands of one grant that sudo is asked about at its end: of more, all but the first are ended.
 constexpr std::size_t kMostPlain = 16;
+constexpr std::size_t kMostWords = 16384;  // bytes of one; no longer one is asked about
 
 std::int64_t term_ms(const GrantRecord& record) {
   return std::min(kTermMs, std::max<std::int64_t>(record.not_after - record.activated, 1) * 1000 / kShare);
@@ -82,36 +83,22 @@ void EngineImpl::warn_of_ends(Instant at) {
   if (!soon.empty()) ports_.effector.warn(soon);
 }
 
-void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
-  const Turn turn(*this);
-  const Instant at = now();
-  const auto words = wire::is_sudo(what.service) ? command_of_sudo(what.argv) : std::nullopt;
-  // A grant that merely opened the gate counts where no rule of ours gives this: else what one grant gives would live
-  // as long as another that opens the same gate.
-  struct Giving {
-    LifePtr life;
-    Fits fit = Fits::no;
-  };
-  std::vector<Giving> by_rule, by_gate;
-  for (const auto& [digest, life] : lives_) {
-    const GrantRecord& record = life->record;
-    if (record.state != GrantState::active || record.uid != what.uid || left_ms(*life, at) <= 0) continue;
-    std::optional<Fits> fit;
-    for (const SudoEffect& rule : entitlement_of(*life).effects.sudo) {
-      if (rule.as == what.target) fit = std::max(fit.value_or(Fits::no), words ? fits(rule, *words) : Fits::no);
-    }
-    if (fit) {
-      by_rule.push_back({life, *fit});
-    } else if (!what.opened_by.empty() && entitlement_id(record) == what.opened_by) {
-      by_gate.push_back({life});
-    }
+std::optional<Fits> EngineImpl::fit_of(const Life& life, const std::string& target,
+                                       const std::optional<std::vector<std::string>>& words) const {
+  std::optional<Fits> fit;
+  const bool login_shell = words && *words == std::vector<std::string>{"-i"};  // which one only sudo knows
+  for (const SudoEffect& rule : entitlement_of(life).effects.sudo) {
+    if (rule.as != target) continue;
+    const Fits one = login_shell ? Fits::perhaps : words ? fits(rule, *words) : Fits::no;
+    fit = std::max(fit.value_or(Fits::no), one);
   }
-  // By a rule of somebody else's making, for a target that no grant of theirs gives.
-  std::vector<Giving>& giving = by_rule.empty() ? by_gate : by_rule;
-  if (giving.empty()) return answer<Elevated>(reply, Elevated{});
-  // What fits best alone: a grant for one session that is used up is not stood in for by one that gives something
-  // else. Of several that surely give it the one that ends last; of others the first, so that nothing outlives its
-  // own. One for a single session only where no other is.
+  return fit;
+}
+
+// What fits best alone: a grant for one session that is used up is not stood in for by one that gives something else.
+// Of several that surely give it the one that ends last; of others the first, so that nothing outlives its own. One
+// for a single session only where no other is.
+void EngineImpl::best_alone(std::vector<Giving>& giving, Instant at) {
   const Fits best_fit = std::max_element(giving.begin(), giving.end(), [](const Giving& a, const Giving& b) {
                           return a.fit < b.fit;
                         })->fit;
@@ -121,6 +108,56 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
     const std::int64_t first = left_ms(*a.life, at), second = left_ms(*b.life, at);
     return best_fit == Fits::exactly ? first > second : first < second;
   });
+}
+
+std::optional<EngineImpl::Onward> EngineImpl::onward(const LifePtr& ended, const Running& running,
+                                                     const std::string& through) {
+  const Instant at = now();
+  std::vector<Giving> giving;
+  for (const auto& [digest, life] : lives_) {
+    const GrantRecord& record = life->record;
+    if (life == ended || life->over() || !life->on_host || record.uid != ended->record.uid) continue;
+    const auto fit = fit_of(*life, running.target, running.words);
+    if (!fit) continue;
+    const bool in_force = record.state == GrantState::active && !record.once && left_ms(*life, at) > 0;
+    if (in_force && *fit != Fits::no) {
+      giving.push_back({life, *fit});
+    } else if (*fit != Fits::no || through.empty()) {
+      return std::nullopt;  // sudo may speak of this one, which is not in force, or for another session
+    }
+  }
+  if (!giving.empty()) {
+    best_alone(giving, at);
+    const GrantRecord& best = giving.front().life->record;
+    return Onward{entitlement_id(best), left_alone(best)};
+  }
+  if (through.empty()) return Onward{"", true};
+  // By a rule of the user's own, behind a gate that another grant opens: for as long as that does.
+  const LifePtr other = in_force_as(through);
+  if (!other || left_alone(other->record)) return std::nullopt;
+  return Onward{through, false};
+}
+
+void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
+  const Turn turn(*this);
+  const Instant at = now();
+  const auto words = wire::is_sudo(what.service) ? command_of_sudo(what.argv) : std::nullopt;
+  // A grant that merely opened the gate counts where no rule of ours gives this: else what one grant gives would live
+  // as long as another that opens the same gate.
+  std::vector<Giving> by_rule, by_gate;
+  for (const auto& [digest, life] : lives_) {
+    const GrantRecord& record = life->record;
+    if (record.state != GrantState::active || record.uid != what.uid || left_ms(*life, at) <= 0) continue;
+    if (const auto fit = fit_of(*life, what.target, words)) {
+      by_rule.push_back({life, *fit});
+    } else if (!what.opened_by.empty() && entitlement_id(record) == what.opened_by) {
+      by_gate.push_back({life});
+    }
+  }
+  // By a rule of somebody else's making, for a target that no grant of theirs gives.
+  std::vector<Giving>& giving = by_rule.empty() ? by_gate : by_rule;
+  if (giving.empty()) return answer<Elevated>(reply, Elevated{});
+  best_alone(giving, at);
   LifePtr best;
   Result<void> free;
   for (const Giving& one : giving) {
@@ -152,7 +189,9 @@ void EngineImpl::remember(const std::string& grant, const Elevation& what) {
   std::erase_if(running, [&](const Running& one) { return one.command.pid == what.pid; });
   auto words = wire::is_sudo(what.service) ? plain_command_of_sudo(what.argv) : std::nullopt;
   auto process = ports_.effector.name_of(what.pid);
-  if (!words || !process) return;
+  std::size_t size = 0;
+  for (const std::string& word : words.value_or(std::vector<std::string>())) size += word.size() + 1;
+  if (!words || !process || size > kMostWords) return;
   if (running.size() >= kMostPlain)
     std::erase_if(running, [&](const Running& one) { return !ports_.effector.runs(one.process); });
   if (running.size() < kMostPlain)

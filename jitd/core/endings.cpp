@@ -101,27 +101,33 @@ void EngineImpl::end(std::vector<Ending> endings) {
 }
 
 void EngineImpl::ask_about(const LifePtr& life, const Taken::HeldBack& command) {
-  const auto known = running_.find(command.grant);
-  if (known == running_.end()) return;
+  const auto to_end = [this, command] { (void)ports_.effector.end_command(command); };
+  const std::vector<Running>& known = running_[command.grant];
   const auto one =
-      std::ranges::find_if(known->second, [&](const Running& running) { return running.command.pid == command.pid; });
-  if (one == known->second.end()) return;
+      std::ranges::find_if(known, [&](const Running& running) { return running.command.pid == command.pid; });
+  if (one == known.end() || !onward(life, *one, command.through)) return to_end();
   ports_.questions.still_allowed(
       life->record.user, one->target, one->words,
-      later<bool>([this, life, command, running = *one](const Result<bool>& allowed) {
-        const LifePtr other = command.through.empty() ? nullptr : in_force_as(command.through);
-        const bool goes_on = allowed && *allowed && (command.through.empty() || other);
+      later<bool>([this, life, command, to_end, running = *one,
+                   gives = gives_[life->record.uid]](const Result<bool>& allowed) {
+        // Something that was given meanwhile may be what sudo spoke of.
+        const auto onto = allowed && *allowed && gives == gives_[life->record.uid]
+                              ? onward(life, running, command.through)
+                              : std::nullopt;
+        const bool goes_on = onto.has_value();
         const Result<void> spared =
-            goes_on ? ports_.effector.spare_command(command, other && left_alone(other->record)) : Result<void>{};
-        if (!goes_on) (void)ports_.effector.end_command(command);
+            onto ? ports_.effector.spare_command({command.grant, command.pid, onto->grant}, onto->leave)
+                 : Result<void>{};
+        if (!goes_on) to_end();
         if (!spared && spared.error().code == Errc::not_found) return;
+        const bool other = onto && !onto->grant.empty();
         const bool left = goes_on && spared;
         const std::string why =
-            left ? other ? "grant " + command.through + " gives it too" : "sudo lets its user run it without a grant"
+            left      ? other ? "under grant " + onto->grant : "sudo lets its user run it without a grant"
             : goes_on ? spared.error().message
             : allowed ? "sudo does not let its user run it any more"
                       : allowed.error().message;
-        if (left && other) running_[command.through].push_back(running);
+        if (left && other) running_[onto->grant].push_back(running);
         std::string what;
         for (const std::string& word : running.words) what += (what.empty() ? "" : " ") + word;
         what = shown(what, kMaxCommandShown) + " as " + shown(running.target, 256);

@@ -22,6 +22,7 @@
 #include "jitd/core/engine.hpp"
 #include "jitd/core/host_facts.hpp"
 #include "jitd/core/life.hpp"
+#include "jitd/core/sudo_words.hpp"
 #include "policy/rules/decision.hpp"
 #include "policy/rules/people.hpp"
 
@@ -263,6 +264,22 @@ class EngineImpl final : public Engine {
   };
   [[nodiscard]] LifePtr in_force_as(const std::string& grant) const;  // by entitlement_id; null: none
   void remember(const std::string& grant, const Elevation& what);
+  struct Giving {
+    LifePtr life;
+    Fits fit = Fits::no;
+  };
+  // How well its rules for that account fit these words; nullopt: it has none for it.
+  [[nodiscard]] std::optional<Fits> fit_of(const Life& life, const std::string& target,
+                                           const std::optional<std::vector<std::string>>& words) const;
+  static void best_alone(std::vector<Giving>& giving, Instant at);  // of several; the first is to be taken
+  // Where a command of `ended` goes on that sudo still allows: under a grant of ours whose rule fits, else that
+  // through which the gate is open; "": under none. nullopt: nowhere, since it cannot be told whose rule allows it.
+  struct Onward {
+    std::string grant;
+    bool leave = false;
+  };
+  [[nodiscard]] std::optional<Onward> onward(const LifePtr& ended, const Running& running,
+                                             const std::string& through);
   [[nodiscard]] std::vector<PlainCommand> plain_commands(const std::string& grant) const;
 
   // saving.cpp
@@ -329,6 +346,7 @@ class EngineImpl final : public Engine {
   std::string prepare_problem_;                          // why systemd would not have ended the last; empty: it would
   std::uint64_t reconcile_boot_ms_ = 0;                  // 0: nothing failed
   std::map<std::string, std::vector<Running>> running_;  // by entitlement_id, since the last start
+  std::map<std::uint32_t, std::uint64_t> gives_;         // uid: how often something was given to them
   std::vector<LifePtr> proven_;                          // given, and not on the board yet
   std::uint64_t in_force_boot_ms_ = 0;                   // when they come there; 0: nothing waits
   std::uint64_t sessions_boot_ms_ = 0;                   // look at bound sessions then; 0: there is none

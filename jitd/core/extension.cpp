@@ -113,6 +113,7 @@ void EngineImpl::follow_up(const std::map<std::string, EndRecord>& ends) {
 
 void EngineImpl::keep_extended(const LifePtr& life) {
   const Entitlement entitlement = entitlement_of(*life);
+  ++gives_[life->record.uid];
   Result<void> done = ports_.effector.prepare(entitlement);
   if (done) done = ports_.effector.give(entitlement);
   if (done) return;

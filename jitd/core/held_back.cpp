@@ -14,11 +14,13 @@ namespace {
 constexpr std::uint64_t kHeldBackMs = 900;
 constexpr std::uint64_t kAfterAllEnds = 1000;  // ms: a sudo that begins now waited while nothing ended
 constexpr int kMoveAttempts = 200;             // a ms each
+constexpr std::size_t kMostHeldBack = 32;      // at once: everything else waits until they stand still
 constexpr std::size_t kMaxName = 64;           // TASK_COMM_LEN is 16 (prctl(2))
 
 }  // namespace
 
-std::optional<std::string> HostEffector::let_in_without(const EndOrder& order, const PlainCommand& command) const {
+std::optional<std::string> HostEffector::let_in_by(const BoardWithout& board, const EndOrder& order,
+                                                   const PlainCommand& command) const {
   const Instant now = ports_.clock.now();
   wire::Query query;
   query.service = command.service;
@@ -26,11 +28,12 @@ std::optional<std::string> HostEffector::let_in_without(const EndOrder& order, c
   query.has_uid = true;
   query.uid = order.uid;
   query.started_ms = now.boot_ms + kAfterAllEnds;
-  const auto over = [&](std::string_view id) { return id == order.grant; };
-  const wire::Answer answer = answer_without(paths_.board, over, query, {now.wall_ms, now.boot_ms});
+  const wire::Answer answer = board.answer(query, {now.wall_ms, now.boot_ms});
+  const std::string grant(static_cast<const char*>(answer.grant));
   switch (answer.verdict) {
     case wire::Verdict::allow:
-      return std::string(static_cast<const char*>(answer.grant));
+      // By no grant that has a name here: one for a single session, of which only jitd knows.
+      return grant.empty() ? std::nullopt : std::optional(grant);
     case wire::Verdict::not_gated:
     case wire::Verdict::observe:
       return std::string();
@@ -41,12 +44,24 @@ std::optional<std::string> HostEffector::let_in_without(const EndOrder& order, c
   return std::nullopt;
 }
 
+BoardWithout HostEffector::board_without(const std::vector<EndOrder>& orders) const {
+  std::set<std::string_view> ending;
+  for (const EndOrder& order : orders) ending.insert(order.grant);
+  return {paths_.board, ports_.clock.now().boot_ms, [&](std::string_view id) { return ending.contains(id); }};
+}
+
 void HostEffector::hold_back(const std::vector<EndOrder>& orders, Taken& taken) {
+  const auto asks = [](const EndOrder& order) { return !order.leave && !order.plain.empty(); };
+  if (std::none_of(orders.begin(), orders.end(), asks)) return;
+  const BoardWithout board = board_without(orders);
   const std::uint64_t until = ports_.clock.now().boot_ms + kHeldBackMs;
   for (const EndOrder& order : orders) {
-    if (order.leave) continue;
+    if (!asks(order)) continue;
+    // While our rule stands it is what sudo would speak of.
+    if (const auto text = dropins_.text(order.grant); text || text.error().code != Errc::not_found) continue;
     for (const PlainCommand& command : order.plain) {
-      auto through = let_in_without(order, command);
+      if (taken.held_back.size() >= kMostHeldBack) return;
+      auto through = let_in_by(board, order, command);
       if (!through || !ports_.processes.freeze_scope(order.grant, command.pid)) continue;
       held_back_[order.grant][command.pid] = until;
       taken.held_back.push_back({order.grant, command.pid, std::move(*through)});
@@ -119,10 +134,12 @@ Result<void> HostEffector::spare_command(const Taken::HeldBack& command, bool le
 }
 
 void HostEffector::warn(const std::vector<EndOrder>& soon) {
+  const bool any = std::ranges::any_of(soon, [](const EndOrder& order) { return !order.plain.empty(); });
+  const auto board = any ? std::optional(board_without(soon)) : std::nullopt;
   for (const EndOrder& order : soon) {
     std::set<pid_t> but;
     for (const PlainCommand& command : order.plain)
-      if (let_in_without(order, command)) but.insert(command.pid);
+      if (let_in_by(*board, order, command)) but.insert(command.pid);
     (void)ports_.processes.warn(order.grant, but);
     (void)commands_.warn(order.grant);
     (void)logins_.warn(order.grant);

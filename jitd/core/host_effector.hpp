@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "jitd/core/board_file.hpp"
 #include "jitd/core/dead_man.hpp"
 #include "jitd/core/effector.hpp"
 #include "jitd/core/host.hpp"
@@ -86,8 +87,10 @@ class HostEffector final : public Effector {
                    std::vector<std::string>& failures);
   void end_holders_or_later(std::vector<LostGroup> lost, Taken& taken);
   // held_back.cpp
-  // The grant that would let its user in were that of `order` over, "" where none is needed; nullopt: nothing would.
-  [[nodiscard]] std::optional<std::string> let_in_without(const EndOrder& order, const PlainCommand& command) const;
+  [[nodiscard]] BoardWithout board_without(const std::vector<EndOrder>& orders) const;
+  // The grant that lets its user in by that board, "" where none is needed; nullopt: nothing does.
+  [[nodiscard]] std::optional<std::string> let_in_by(const BoardWithout& board, const EndOrder& order,
+                                                     const PlainCommand& command) const;
   void hold_back(const std::vector<EndOrder>& orders, Taken& taken);
   void list_left(const std::vector<EndOrder>& orders, Taken& taken) const;
   [[nodiscard]] Commands held_back() const;  // that are still to be settled, and not too late

@@ -33,6 +33,7 @@ std::string_view without_usr(std::string_view path) {
 }  // namespace
 
 std::optional<std::vector<std::string>> command_of_sudo(const std::vector<std::string>& argv) {
+  if (argv.empty() || last_part(argv[0]).ends_with("edit")) return std::nullopt;  // sudoedit, by whatever link
   bool shell = false;
   std::size_t at = 1;
   for (; at < argv.size(); ++at) {

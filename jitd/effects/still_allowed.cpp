@@ -44,31 +44,30 @@ bool has_secure_path(std::string_view listing) {
 }  // namespace
 
 bool plain_rules(std::string_view listing) {
-  constexpr std::string_view kEntry = "Sudoers entry:", kOptions = "Options:", kCommands = "Commands:";
+  constexpr std::string_view kRules = "may run the following", kOptions = "Options:", kCommands = "Commands:";
+  constexpr std::array<std::string_view, 3> kEntries = {"Sudoers entry:", "LDAP Role:", "SSSD Role:"};
   constexpr std::array<std::string_view, 4> kPlain = {"RunAsUsers:", "RunAsGroups:", "NotBefore:", "NotAfter:"};
-  bool in_entry = false, in_commands = false;
+  const auto begins = [](std::string_view line, const auto& words) {
+    return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return line.starts_with(word); });
+  };
+  bool in_rules = false, in_commands = false, any = false;
   for (const std::string_view line : split(listing, '\n')) {
-    if (line.starts_with(kEntry)) {
-      in_entry = true;
-      in_commands = false;
+    if (!in_rules) {  // Defaults come first
+      in_rules = line.find(kRules) != std::string_view::npos;
       continue;
     }
-    if (!in_entry) continue;
-    if (line.empty()) {
-      in_entry = false;
-      continue;
-    }
-    if (in_commands && line.starts_with('\t')) continue;
+    if (line.empty() || (in_commands && line.starts_with('\t'))) continue;
     const std::string_view said = trimmed(line);
     in_commands = said.starts_with(kCommands);
-    if (in_commands) continue;
-    if (said.starts_with(kOptions)) {
+    if (begins(line, kEntries)) {
+      any = true;
+    } else if (said.starts_with(kOptions)) {
       if (!plain_options(said.substr(kOptions.size()))) return false;
-    } else if (std::none_of(kPlain.begin(), kPlain.end(), [&](auto word) { return said.starts_with(word); })) {
-      return false;
+    } else if (!in_commands && !begins(said, kPlain)) {
+      return false;  // more than we know of
     }
   }
-  return true;
+  return any;
 }
 
 Result<bool> still_allowed(Spawn& spawn, const SudoTool& tool, const std::string& user, const std::string& as,

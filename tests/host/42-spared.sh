@@ -99,7 +99,7 @@ soon "it runs" 5 running 'sleep 7201'
 gives "under the grant that ends last" "jit.slice/jit-$second.slice/" cgroup_of 'sleep 7201'
 ok "that is released" at alice "jitctl release $second"
 soon "it goes on under the other" 2 eval "cgroup_of 'sleep 7201' | grep -q 'jit.slice/jit-$first.slice/'"
-gives "as show says" "goes on: grant $first gives it too" at alice "jitctl --json show $second"
+gives "as show says" "goes on: under grant $first" at alice "jitctl --json show $second"
 ok "and that is released" at alice "jitctl release $first"
 soon "now it ends" 2 gone 'sleep 7201'
 ok "nothing of ours is left" nothing_left

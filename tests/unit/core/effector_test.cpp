@@ -506,8 +506,8 @@ TEST_CASE("what a check would say without a grant is read from the board, before
   const wire::Clocks clocks{host.clock.at.wall_ms, host.clock.at.boot_ms};
   const std::string board = host.paths.run + "/board";
   const auto without = [&](const std::string& id) {
-    return answer_without(
-        board, [&](std::string_view each) { return each == id; }, query, clocks);
+    const BoardWithout copy(board, clocks.boot_ms, [&](std::string_view each) { return each == id; });
+    return copy.answer(query, clocks);
   };
   CHECK(without("").verdict == wire::Verdict::allow);
   CHECK(without(kA).verdict == wire::Verdict::deny);

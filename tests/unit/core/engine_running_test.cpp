@@ -36,6 +36,19 @@ commands = ["/usr/bin/pg_dump"]
 then = "approve"
 )";
 
+constexpr const char* kThirdShell = R"(
+[roles.third]
+eligible = ["alice"]
+opens = ["sudo"]
+dangerous = true
+max_duration = "3h"
+[[roles.third.sudo]]
+as = "postgres"
+commands = ["/usr/bin/psql ..."]
+[[roles.third.rules]]
+then = "approve"
+)";
+
 }  // namespace
 
 TEST_CASE("P2: a command belongs to the grant that gives it, and of several to the one that ends last",
@@ -193,6 +206,48 @@ TEST_CASE("P2: what sudo lets its user run without the grant goes on, and nothin
     world.host.open_by.clear();
     world.pass(2 * 3600);
     CHECK(world.host.running.empty());
+  }
+  SECTION("of several it is the one whose rule gives it, not the one that opens the gate for longest") {
+    add_role(world, kThirdShell);
+    add_role(world, kSecondShell);
+    const Outcome gives = world.asked(kAlice, "third", kHour * 2);
+    const Outcome opens = world.asked(kAlice, "long", kHour * 3);
+    REQUIRE(world.state(gives.id) == GrantState::active);
+    world.host.open_by["alice"] = opens.id;
+    world.questions.still_says = true;
+    world.engine->release({kAlice, std::nullopt, 1}, shell.id, false, {});
+    CHECK(world.host.running.at(500) == gives.id);
+  }
+  SECTION("what was given while sudo was asked may be what it spoke of") {
+    const bool over_again = GENERATE(false, true);
+    add_role(world, kThirdShell);
+    world.host.open_by["alice"] = "";
+    world.questions.still_says = true;
+    world.questions.late = true;
+    world.pass(2 * 3600);
+    REQUIRE(world.host.held_back.contains(500));
+    REQUIRE(world.questions.waiting.size() == 1);
+    const auto said = std::move(world.questions.waiting.front());
+    world.questions.waiting.clear();
+    world.questions.late = false;
+    const Outcome third = world.asked(kAlice, "third", kHour);
+    REQUIRE(world.state(third.id) == GrantState::active);
+    if (over_again) world.engine->release({kAlice, std::nullopt, 1}, third.id, false, {});
+    said();
+    CHECK(world.host.held_back.empty());
+    CHECK_FALSE(world.host.running.contains(500));
+  }
+  SECTION("nor does what only a grant for another session gives") {
+    world.host.open_by["alice"] = "";
+    world.questions.still_says = true;
+    GrantDocument once = world.grant_of("alice", "shell");
+    once.once = true;
+    const Outcome other = world.submitted(world.sign(once, {"carol", "dave"}));
+    REQUIRE(world.state(other.id) == GrantState::active);
+    world.engine->release({kAlice, std::nullopt, 1}, shell.id, false, {});
+    CHECK(world.questions.still_asked.empty());
+    CHECK_FALSE(world.host.running.contains(500));
+    CHECK(world.host.held_back.empty());
   }
   SECTION("by another that has ended meanwhile it does not") {
     world.host.open_by["alice"] = "0123456789abcdef";

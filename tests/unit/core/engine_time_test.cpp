@@ -176,6 +176,19 @@ TEST_CASE("P2, P4: a grant across a reboot goes on for what remains of it, and n
     CHECK(world.host.nothing_held());
     CHECK(world.state(granted.id) == GrantState::ended);
   }
+  SECTION("off for a week: what waited is over too, and what is asked for anew is given") {
+    const Outcome waits = world.asked(kAlice, "dba");
+    REQUIRE(world.state(waits.id) == GrantState::pending);
+    world.reboot(std::int64_t{7} * 24 * 3600 * 1000);
+    CHECK(world.host.nothing_held());
+    CHECK(world.state(granted.id) == GrantState::ended);
+    CHECK(world.state(waits.id) == GrantState::refused);
+    CHECK(world.engine->health().clock.empty());
+    const Outcome again = world.asked(kBob, "auto", kHour);
+    CHECK(world.state(again.id) == GrantState::active);
+    world.pass(3600);
+    CHECK(world.host.nothing_held());
+  }
   SECTION("with the clock set back meanwhile: it does not go on, now or later") {
     world.reboot(-3'600'000);
     CHECK(world.host.nothing_held());

@@ -35,6 +35,8 @@ TEST_CASE("the command behind sudo's options is found, or it is said that it is 
                                                {"sudo"},
                                                {"sudo", "-l"},
                                                {"sudo", "-e", "/etc/motd"},
+                                               {"sudoedit", "/etc/motd"},
+                                               {"/tmp/xedit", "/usr/bin/less"},
                                                {"sudo", "-v"},
                                                {"sudo", "--us=x", "id"},
                                                {"sudo", "-u"},

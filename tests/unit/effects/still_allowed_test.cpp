@@ -61,6 +61,14 @@ TEST_CASE("rules that say more than who, what and the password are not plain", "
     CHECK_FALSE(plain_rules(tabbed(kHead + kPlain) + entry(more)));
 }
 
+TEST_CASE("rules from a directory are read like others, and no rules are none", "[effects][sudo]") {
+  const std::string role = "\nLDAP Role: less\n    RunAsUsers: root\n";
+  CHECK(plain_rules(tabbed(kHead + kPlain) + role + "    Commands:\n\t/usr/bin/less\n"));
+  CHECK_FALSE(plain_rules(tabbed(kHead + kPlain) + role + "    Options: noexec\n    Commands:\n\t/usr/bin/less\n"));
+  CHECK_FALSE(plain_rules(kHead));
+  CHECK_FALSE(plain_rules(tabbed(kHead + kPlain) + "\nSome Role: less\n"));
+}
+
 TEST_CASE("sudo is asked for exactly what runs", "[effects][sudo]") {
   Sudo sudo;
   CHECK(still_allowed(sudo, kTool, "alice", "root", {"/usr/bin/sleep", "60"}).value());
