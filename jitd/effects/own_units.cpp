@@ -108,14 +108,24 @@ Result<void> OwnUnits::stop_timer(const std::string& name) {
   return {};
 }
 
+bool OwnUnits::timer_died(const std::string& name) {
+  const auto timers = open_timers(timers_);
+  return !timers || holder(*timers, name) == 0;
+}
+
 Result<void> OwnUnits::start_scope(const std::string& scope, const std::string& slice,
                                    const std::vector<pid_t>& pids) {
   if (tree_.folder.empty()) return fail(Errc::unavailable, "no cgroup can be made on this host");
   const std::string folder = folder_of(tree_, slice);
   // What ended goes now: nobody collects it, as systemd does, and a grant may run many commands.
   remove_empty(folder);
-  for (const std::string& path : {folder.substr(0, folder.rfind('/')), folder, folder + "/" + scope})
+  for (const std::string& path : {folder.substr(0, folder.rfind('/')), folder})
     if (auto made = make_folder(path); !made) return within("a cgroup for what runs", made.error());
+  if (::mkdir((folder + "/" + scope).c_str(), 0755) != 0) {
+    // It is not empty, then: something of an earlier process of this pid runs on there. systemd refuses it likewise.
+    if (errno == EEXIST) return fail(Errc::busy, scope + " is still in use: run it again");
+    return within("a cgroup for what runs", fail_errno(errno, folder + "/" + scope).value());
+  }
   for (const pid_t pid : pids)
     if (!write_word(folder + "/" + scope + "/cgroup.procs", std::to_string(pid)) && errno != ESRCH)
       return fail_errno(errno, folder + "/" + scope + "/cgroup.procs");
@@ -124,6 +134,8 @@ Result<void> OwnUnits::start_scope(const std::string& scope, const std::string& 
 
 void OwnUnits::stop_slices(const std::vector<std::string>& slices) {
   for (const std::string& slice : slices) remove_empty(folder_of(tree_, slice));
+  // Of commands that were let run on nobody tells us the end.
+  if (!tree_.folder.empty()) remove_empty(tree_.folder + "/jitleft.slice");
 }
 
 std::unique_ptr<Bus> make_bus(Spawn& spawn, Clock& clock, const std::string& timers) {

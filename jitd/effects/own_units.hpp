@@ -27,9 +27,11 @@ class OwnUnits final : public Bus {
   [[nodiscard]] Result<void> start_timer(const std::string& name, std::int64_t wall_ms,
                                          std::uint64_t from_now_ms) override;
   [[nodiscard]] Result<void> stop_timer(const std::string& name) override;
+  // It is a process, which may be killed.
+  [[nodiscard]] bool timer_died(const std::string& name) override;
   // What such a timer runs is jitd itself.
   [[nodiscard]] Result<void> check_service(const std::string& /*service*/) override { return {}; }
-  // Errc::unavailable: the tree is not writable.
+  // Errc::unavailable: the tree is not writable. Errc::busy: something runs in a scope of that name.
   [[nodiscard]] Result<void> start_scope(const std::string& scope, const std::string& slice,
                                          const std::vector<pid_t>& pids) override;
   void stop_slices(const std::vector<std::string>& slices) override;

@@ -21,6 +21,8 @@ class Bus {
   [[nodiscard]] virtual Result<void> start_timer(const std::string& name, std::int64_t wall_ms,
                                                  std::uint64_t from_now_ms) = 0;
   [[nodiscard]] virtual Result<void> stop_timer(const std::string& name) = 0;
+  // Whether a timer that was started, and is not stopped yet, is gone. systemd's do not die.
+  [[nodiscard]] virtual bool timer_died(const std::string& /*name*/) { return false; }
   // Whether a timer could start `service`. Errc::unavailable: it is masked, not there, or systemd does not say.
   [[nodiscard]] virtual Result<void> check_service(const std::string& service) = 0;
   // Starts the transient unit `scope` in `slice` with these processes in it, and has systemd forget it when it is

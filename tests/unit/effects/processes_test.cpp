@@ -506,6 +506,11 @@ TEST_CASE("P2: without systemd a command is in a cgroup of jitd's own, which its
   std::filesystem::create_directories(of_first + "/made/by/root");
   REQUIRE(elevate(second));
   CHECK(processes.in_scope(kGrant, AtEnd::taken, first));
+  // Pids come round: what is in it need not be of the process that comes.
+  const auto again = units.start_scope(Processes::scope(kGrant, AtEnd::taken, first), slice, {second});
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == Errc::busy);
+  CHECK(processes.in_scope(kGrant, AtEnd::taken, second));
   CHECK(processes.kill(kGrant) == 2);
   CHECK(Tree::ended_by(first) == SIGKILL);
   CHECK(Tree::ended_by(second) == SIGKILL);
@@ -516,7 +521,12 @@ TEST_CASE("P2: without systemd a command is in a cgroup of jitd's own, which its
   CHECK(processes.grants() == std::vector<std::string>{kGrant});  // not while something is in it
   CHECK(processes.kill(kGrant) == 1);
   CHECK(processes.left_after({kGrant}, 1000) == 0);
+  const std::string left = tree.root() + "/jitleft.slice/" + Processes::slice(kGrant, AtEnd::left);
+  std::filesystem::create_directories(left + "/over.scope");
+  const pid_t spared = tree.run("/jitleft.slice/" + Processes::slice(kOther, AtEnd::left) + "/runs.scope");
   units.stop_slices({slice});
   CHECK(processes.grants().empty());
+  CHECK_FALSE(std::filesystem::exists(left));
+  CHECK(processes.in_slice(kOther, AtEnd::left) == std::vector<pid_t>{spared});
   CHECK_FALSE(OwnUnits(spawn, clock, CgroupTree{}, "").start_scope("jit-x-1.scope", "jit-x.slice", {third}));
 }
