@@ -21,6 +21,7 @@
 #include "jitd/effects/own_units.hpp"
 #include "jitd/effects/residue.hpp"
 #include "jitd/store/records.hpp"
+#include "jitd/sys/descriptors.hpp"
 #include "jitd/sys/lock.hpp"
 #include "jitd/sys/pidfd.hpp"
 #include "jitd/sys/system_bus.hpp"
@@ -211,6 +212,7 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
 }
 
 int expire_main(bool all) {
+  use_all_descriptors();
   SystemSpawn spawn;
   SystemClock clock;
   const Paths paths;

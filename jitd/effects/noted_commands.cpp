@@ -1,9 +1,11 @@
 #include "jitd/effects/noted_commands.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <optional>
@@ -22,7 +24,17 @@ constexpr int kPasses = 50;           // of stopping, until nothing new appears
 constexpr int kPatienceMs = 50;       // a killed process is gone in a few ms, unless it is in the kernel's hands
 constexpr std::size_t kSweepAt = 64;  // notes
 
-// The processes under some grants, by what links them to the sudo that was noted.
+// Whether there are the descriptors that one look takes. Without them nobody is seen, which is not "nobody there".
+bool can_look() {
+  std::array<UniqueFd, 4> some;
+  return std::ranges::all_of(some, [](UniqueFd& one) {
+    one.reset(::open("/", O_PATH | O_CLOEXEC));
+    return static_cast<bool>(one);
+  });
+}
+
+// The processes under some grants, by what links them to the sudo that was noted. None of them has a descriptor for
+// longer than a call: they may be more than jitd may have.
 class Family {
  public:
   // `roots`: where they begin. `others`: commands of grants that go on, which may have been started from within.
@@ -49,7 +61,8 @@ class Family {
   }
 
   void signal_all(int signal) const {
-    for (const auto& [pid, member] : members_) (void)signal_pidfd(member.process, signal);
+    for (const auto& [pid, member] : members_)
+      if (const UniqueFd process = open(pid, member)) (void)signal_pidfd(process, signal);
   }
 
   [[nodiscard]] std::map<std::string, std::size_t> by_grant() const {
@@ -63,15 +76,24 @@ class Family {
     return static_cast<std::size_t>(std::ranges::count_if(members_, [&](const auto& entry) {
       const auto left =
           std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-      return !has_ended(entry.second.process, std::max(0, static_cast<int>(left.count())));
+      const UniqueFd process = open(entry.first, entry.second);
+      return process && !has_ended(process, std::max(0, static_cast<int>(left.count())));
     }));
   }
 
  private:
   struct Member {
-    UniqueFd process;
+    std::uint64_t start = 0;
     std::string grant;
   };
+
+  // Empty: it is gone.
+  [[nodiscard]] UniqueFd open(pid_t pid, const Member& member) const {
+    UniqueFd process = open_pidfd(pid);
+    // Read now that the descriptor is open: it is of the member, not of a later process of that pid.
+    const auto start = process ? started_ms(pid, proc_) : fail(Errc::not_found, "");
+    return start && *start == member.start ? std::move(process) : UniqueFd();
+  }
 
   [[nodiscard]] bool is(const NotedProcess& noted) const {
     const auto start = started_ms(noted.pid, proc_);
@@ -84,9 +106,11 @@ class Family {
     UniqueFd process = open_pidfd(pid);
     const auto grant = process ? grant_of(pid) : std::nullopt;
     const auto status = grant ? proc_status(pid, proc_) : std::nullopt;
-    if (!status || has_ended(process) || is_ours(pid) || signal_pidfd(process, signal) != 0) return;
+    const auto start = started_ms(pid, proc_);
+    if (!status || !start || has_ended(process) || is_ours(pid, *status) || signal_pidfd(process, signal) != 0)
+      return;
     if (status->session == pid) sessions_[pid] = *grant;
-    members_.emplace(pid, Member{std::move(process), *grant});
+    members_.emplace(pid, Member{*start, *grant});
   }
 
   [[nodiscard]] std::optional<std::string> grant_of(pid_t pid) const {
@@ -96,17 +120,19 @@ class Family {
       if (root.pid == pid && is(root)) return root.grant;
     // A parent that is gone by now may have left its pid to another.
     if (const auto parent = members_.find(status->parent); parent != members_.end())
-      if (!has_ended(parent->second.process)) return parent->second.grant;
+      if (const UniqueFd process = open(parent->first, parent->second); process && !has_ended(process))
+        return parent->second.grant;
     if (const auto session = sessions_.find(status->session); session != sessions_.end()) return session->second;
     if (audit_sessions_.empty()) return std::nullopt;
     const auto audited = audit_sessions_.find(audit_session(pid, proc_));
     return audited == audit_sessions_.end() ? std::nullopt : std::optional(audited->second);
   }
 
-  // jitd, its helpers and its timers.
-  [[nodiscard]] bool is_ours(pid_t pid) const {
+  // jitd, its helpers and its timers: root's. Anybody may run the program, with code of their own in it.
+  [[nodiscard]] bool is_ours(pid_t pid, const ProcStatus& status) const {
     struct stat file {};
-    return own_ && ::stat((proc_ + "/" + std::to_string(pid) + "/exe").c_str(), &file) == 0 &&
+    return own_ && status.uids == std::array<std::uint32_t, 4>{} &&
+           ::stat((proc_ + "/" + std::to_string(pid) + "/exe").c_str(), &file) == 0 &&
            file.st_dev == own_file_.st_dev && file.st_ino == own_file_.st_ino;
   }
 
@@ -168,7 +194,7 @@ NotedCommands::Ended NotedCommands::kill(const std::function<bool(const std::str
   auto others = notes_.all();
   const auto rest = std::partition(others.begin(), others.end(), [&](const auto& one) { return !over(one.grant); });
   const std::vector<NotedProcess> roots(rest, others.end());
-  if (roots.empty()) return {};
+  if (roots.empty()) return {{}, can_look() ? 0U : 1U};
   others.erase(rest, others.end());
   Family family(proc_, roots, others);
   for (int round = 0; round < kRounds; ++round) {
@@ -182,6 +208,7 @@ NotedCommands::Ended NotedCommands::kill(const std::function<bool(const std::str
     family.signal_all(SIGKILL);
   }
   Ended ended{family.by_grant(), family.left_after(kPatienceMs)};
+  if (!can_look()) ++ended.left;
   if (ended.left == 0) drop(over);
   return ended;
 }

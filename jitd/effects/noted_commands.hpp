@@ -32,12 +32,13 @@ class NotedCommands {
   std::size_t warn(const std::string& grant) const;
   struct Ended {
     std::map<std::string, std::size_t> killed;  // by grant
-    std::size_t left = 0;                       // of them, not gone after a moment: their notes stay
+    // Of them, not gone after a moment; one more where want of descriptors hid who else there is. The notes stay.
+    std::size_t left = 0;
   };
   // Kills what runs under grants for which `over` says so, and forgets it: the sudo, its descendants by parent, what
   // is in a session (setsid(2)) that one of these began, and what has its audit session. They are stopped first,
   // until a look at all processes finds no other: what is stopped forks nothing and orphans nobody. jitd itself,
-  // should somebody have started it under a grant, is left alone.
+  // should root have started it under a grant, is left alone.
   Ended kill(const std::function<bool(const std::string& grant)>& over);
 
  private:

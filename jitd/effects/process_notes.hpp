@@ -1,6 +1,7 @@
-// Processes of grants, one small file each: "GRANT.PID" with the start time of the process and, where it has one that
-// nobody else has, its audit session. They are in /run, gone with the boot like the processes, and `jitd --expire`
-// reads them too.
+// Processes of grants, one small file each: "GRANT.PID", or "GRANT.PID.SESSION" where the process has an audit
+// session that nobody else has, with its start time. The session is in the name since pids come round: what is left
+// of a session is known by its note alone, which a later process of that pid must not take the place of. They are in
+// /run, gone with the boot like the processes, and `jitd --expire` reads them too.
 #pragma once
 
 #include <sys/types.h>

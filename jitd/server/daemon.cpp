@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -31,6 +30,7 @@
 #include "jitd/server/sessions.hpp"
 #include "jitd/server/version.hpp"
 #include "jitd/sys/clock.hpp"
+#include "jitd/sys/descriptors.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/lock.hpp"
 #include "jitd/sys/spawn.hpp"
@@ -63,13 +63,6 @@ void block_signals() {
   sigprocmask(SIG_BLOCK, &set, nullptr);
   (void)signal(SIGPIPE, SIG_IGN);
   (void)signal(SIGIO, SIG_IGN);  // says that somebody wants to write what the inbox holds a lease on
-}
-
-void use_all_descriptors() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 class Daemon {

@@ -2,6 +2,7 @@
 #include "jitd/effects/noted_commands.hpp"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,9 +174,83 @@ TEST_CASE("P5: an audit session that others are in is not a grant's", "[effects]
   const pid_t sudo = *before.rbegin();
   REQUIRE(audit_session(sudo) == audit_session(login.pid()));
   REQUIRE(commands.note(kGrant, sudo));
-  CHECK(get(dir / (kGrant + "." + std::to_string(sudo))).find(' ') == std::string::npos);
+  CHECK(there(dir / (kGrant + "." + std::to_string(sudo))));  // without the session
   (void)commands.kill([](const std::string&) { return true; });
   CHECK(login.running().size() == before.size() - 1);
+}
+
+TEST_CASE("P2: a later sudo of the same pid does not make jitd forget what an earlier one left",
+          "[effects][commands]") {
+  if (skipped() || !may_audit()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  Command one(kLeft, true), later(kStay + "; true", true);
+  REQUIRE(commands.note(kGrant, one.pid()));
+  // As if pids had come round: the note of the earlier one is of the pid that the later one has.
+  for (const auto& note : std::filesystem::directory_iterator(dir.path())) {
+    std::string name = note.path().filename().string();
+    name.replace(name.find(std::to_string(one.pid())), std::to_string(one.pid()).size(), std::to_string(later.pid()));
+    std::filesystem::rename(note.path(), dir / name);
+    break;
+  }
+  one.go(2);
+  for (int i = 0; i < 3000 && one.running().size() > 1; ++i) ::usleep(1000);
+  (void)::waitpid(one.pid(), nullptr, 0);
+  REQUIRE(commands.note(kGrant, later.pid()));
+  later.go(2);
+  (void)commands.kill([](const std::string&) { return true; });
+  CHECK(one.gone());
+  CHECK(later.gone());
+}
+
+TEST_CASE("P2: jitd's own program under another account is no jitd", "[effects][commands]") {
+  if (skipped()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  // The very program of this process, as nobody and as root.
+  for (const uid_t uid : {uid_t{65534}, uid_t{0}}) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      if (::setresuid(uid, uid, uid) != 0) ::_exit(1);
+      for (;;) ::pause();
+    }
+    for (int i = 0; i < 1000 && proc_status(child)->uids[0] != uid; ++i) ::usleep(1000);
+    REQUIRE(commands.note(kGrant, child));
+    (void)commands.kill([](const std::string&) { return true; });
+    ::usleep(20'000);
+    CHECK(::waitpid(child, nullptr, WNOHANG) == (uid == 0 ? 0 : child));
+    (void)::kill(child, SIGKILL);
+    (void)::waitpid(child, nullptr, 0);
+  }
+}
+
+TEST_CASE("P2: more processes than there are descriptors end all the same", "[effects][commands]") {
+  if (skipped()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  Command many("for i in $(seq 60); do sh -c 'sleep 100; true' \"$0\" & done; wait", false);
+  REQUIRE(commands.note(kGrant, many.pid()));
+  many.go(61);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const int next = ::dup(0);  // the lowest that is free
+  REQUIRE(next >= 0);
+  ::close(next);
+  const auto kill_with = [&](int free) {
+    rlimit few = before;
+    few.rlim_cur = static_cast<rlim_t>(next + free);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    const auto ended = commands.kill([](const std::string&) { return true; });
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    return ended;
+  };
+  CHECK(kill_with(0).left > 0);  // nobody could be looked for: not done
+  CHECK(many.running().size() == 61);
+  const auto ended = kill_with(20);
+  CHECK(ended.killed.at(kGrant) >= 61);
+  CHECK(ended.left == 0);
+  CHECK(many.gone());
 }
 
 TEST_CASE("P2: nobody escapes by forking on", "[effects][commands]") {
@@ -278,4 +353,17 @@ TEST_CASE("P2: without systemd a timer is a process of its own, found by its nam
   REQUIRE(later.start_timer("by-boot", wall, 0));  // past: at once
   for (int i = 0; i < 2000 && due().size() < 24; ++i) ::usleep(1000);
   CHECK(due().size() == 24);
+}
+
+TEST_CASE("P2: a timer that was killed is told", "[effects][commands]") {
+  const TempDir dir;
+  TimerSpawn spawn(dir / "timers", dir / "due");
+  SystemClock clock;
+  OwnUnits units(spawn, clock, CgroupTree{}, dir / "timers");
+  CHECK(units.timer_died("one"));
+  REQUIRE(units.start_timer("one", clock.now().wall_ms + 3'600'000, 3'600'000));
+  CHECK_FALSE(units.timer_died("one"));
+  REQUIRE(units.stop_timer("one"));  // by SIGKILL
+  for (int i = 0; i < 1000 && !units.timer_died("one"); ++i) ::usleep(1000);
+  CHECK(units.timer_died("one"));
 }
