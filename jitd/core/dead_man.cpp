@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace jit {
+namespace {
+
+// ms. Somebody is waited for while systemd hangs: ends, behind what is to be given.
+constexpr std::uint64_t kTooLate = 300, kPause = 2000;
+
+}  // namespace
 
 EndTime earlier(const EndTime& a, const EndTime& b) {
   return {std::min(a.wall_ms, b.wall_ms), std::min(a.boot_ms, b.boot_ms)};
@@ -14,6 +20,16 @@ std::string DeadMan::name_of(const EndTime& end) {
 }
 
 Result<void> DeadMan::cover(const EndTime& end) {
+  const std::uint64_t began = clock_.now().boot_ms;
+  if (began < again_boot_ms_) return fail(Errc::busy, "systemd did not answer a moment ago");
+  auto covered = cover_now(end);
+  const std::uint64_t now = clock_.now().boot_ms;
+  if (covered || now - began < kTooLate) return covered;
+  again_boot_ms_ = now + kPause;
+  return fail(Errc::busy, covered.error().message);
+}
+
+Result<void> DeadMan::cover_now(const EndTime& end) {
   // A timer that runs already is worth nothing either when its service was masked since.
   if (auto able = bus_.check_service(name_of(armed_ ? armed_->end : end) + ".service"); !able) return able;
   const Instant now = clock_.now();
@@ -28,7 +44,7 @@ Result<void> DeadMan::cover(const EndTime& end) {
 }
 
 Result<void> DeadMan::set(const std::optional<EndTime>& end) {
-  if (armed_ && end && armed_->end == *end) return {};
+  if (armed_ && end && armed_->end == *end && !bus_.timer_died(armed_->name)) return {};
   std::optional<Armed> next;
   if (end) {
     auto started = start(*end);
@@ -37,7 +53,7 @@ Result<void> DeadMan::set(const std::optional<EndTime>& end) {
   }
   const auto old = std::exchange(armed_, std::move(next));
   // One that stays costs a run of `--expire` that finds nothing to do.
-  if (old) (void)bus_.stop_timer(old->name);
+  if (old && !(armed_ && armed_->name == old->name)) (void)bus_.stop_timer(old->name);
   return {};
 }
 

@@ -27,7 +27,8 @@ class DeadMan {
  public:
   DeadMan(Bus& bus, const Clock& clock) : bus_(bus), clock_(clock) {}
 
-  // Sees to it that a timer runs for `end` or earlier, and that its service can be started.
+  // Sees to it that a timer runs for `end` or earlier, and that its service can be started. Errc::busy: systemd was
+  // slow to say so, and is left alone for two seconds.
   [[nodiscard]] Result<void> cover(const EndTime& end);
   // Sees to it that the timer runs for exactly `end`; nullopt: for nothing.
   [[nodiscard]] Result<void> set(const std::optional<EndTime>& end);
@@ -40,9 +41,11 @@ class DeadMan {
   // After its time: whoever arms for the same end arms the same timer.
   [[nodiscard]] static std::string name_of(const EndTime& end);
   [[nodiscard]] Result<Armed> start(const EndTime& end);
+  [[nodiscard]] Result<void> cover_now(const EndTime& end);
   Bus& bus_;
   const Clock& clock_;
   std::optional<Armed> armed_;
+  std::uint64_t again_boot_ms_ = 0;  // before that systemd is not asked
 };
 
 }  // namespace jit

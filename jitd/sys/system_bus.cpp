@@ -21,6 +21,7 @@ namespace {
 constexpr std::uint64_t kTimeoutUsec = 2'000'000;
 constexpr std::uint64_t kSlicesUsec = 200'000;        // to drop empty slices: nobody waits longer for that
 constexpr std::uint64_t kScopeTimeoutUsec = 400'000;  // somebody waits for their command to start
+constexpr std::uint64_t kCheckTimeoutUsec = 400'000;  // the loop stands still, and with it every end
 constexpr const char* kSystemd = "org.freedesktop.systemd1";
 constexpr const char* kManagerPath = "/org/freedesktop/systemd1";
 constexpr const char* kManager = "org.freedesktop.systemd1.Manager";
@@ -175,8 +176,10 @@ bool systemd_runs() {
 }
 
 Result<void> SystemBus::check_service(const std::string& service) {
-  auto bus = open_bus();
+  auto bus = open_bus(kCheckTimeoutUsec);
   if (!bus) return tl::unexpected(bus.error());
+  if (sd_bus_set_method_call_timeout(bus->get(), kCheckTimeoutUsec) < 0)
+    return fail(Errc::system, "sd-bus: no timeout can be set");
   return loaded(bus->get(), service);
 }
 

@@ -20,6 +20,7 @@ class SystemBus final : public Bus {
                                          std::uint64_t from_now_ms) override;
   // A timer that is not there is fine.
   [[nodiscard]] Result<void> stop_timer(const std::string& name) override;
+  // Errc::unavailable: also where one of its three steps takes more than 400 ms.
   [[nodiscard]] Result<void> check_service(const std::string& service) override;
   // Errc::unavailable: no systemd, or no answer within 400 ms, twice that where it is slow to take the
   // connection.

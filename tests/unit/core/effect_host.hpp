@@ -27,10 +27,13 @@ class FakeBus final : public Bus {
     return {};
   }
   Result<void> check_service(const std::string& service) override {
+    if (asked) asked();
     if (masked) return fail(Errc::unavailable, service + " is masked");
     return {};
   }
+  bool timer_died(const std::string& name) override { return !running.contains(name); }
   bool masked = false;
+  std::function<void()> asked;  // at each question about a service
   Result<void> start_scope(const std::string& scope, const std::string& slice,
                            const std::vector<pid_t>& pids) override {
     if (!works) return fail(Errc::unavailable, "no systemd");
