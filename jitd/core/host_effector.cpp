@@ -272,7 +272,8 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
 }
 
 void HostEffector::end_holders_or_later(std::vector<LostGroup> lost, Taken& taken) {
-  if (end_holders(ports_.processes, paths_.etc, paths_.frozen, lost, taken)) return;
+  // While gshadow could not be written more may come to hold it, by newgrp(1).
+  if (end_holders(ports_.processes, paths_.etc, paths_.frozen, lost, taken) && !ledger_.behind()) return;
   lost_later_.insert(lost_later_.end(), lost.begin(), lost.end());
 }
 
@@ -314,7 +315,6 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
     end_commands(ports_.processes, commands_, over, taken, kept);
     end_logins(logins_, over, taken);
     residue_.over(over);
-    end_holders_or_later(std::exchange(lost_later_, {}), taken);
     see_them_gone(
         ports_.processes, ports_.bus, [&](const std::string& id) { return over(id) && !kept.contains(id); }, taken);
     for (const Entitlement& entitlement : wanted) {
@@ -355,6 +355,7 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
       return group.group == record.group && group.gid == record.gid;
     });
   }));
+  end_holders_or_later(std::exchange(lost_later_, {}), taken);
 
   auto noted = ledger_.note(keeping_list);
   collect(taken.failures, noted);

@@ -181,6 +181,7 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
     taken.failures.push_back("memberships cannot be taken away: " + slots.error().message);
     return taken;
   }
+  behind_ = false;
   std::set<Key> kept;
   std::vector<HeldFile::Slot> ending;
   for (const auto& slot : *slots) {
@@ -210,12 +211,16 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
   }
   if (!edits.empty()) {
     const auto change = groups_.apply(edits, LockEffort::end);
+    behind_ = change && change->behind;
     if (!change) {
       taken.failures.push_back("memberships could not be taken away: " + change.error().message);
     } else {
       taken.notes.insert(taken.notes.end(), change->notes.begin(), change->notes.end());
       if (change->without_lock)
         taken.failures.emplace_back("memberships were taken away without the lock: to be looked at again");
+      if (change->behind)
+        taken.failures.push_back("memberships were taken away from group alone, to be done again: " +
+                                 change->behind->message);
       const std::vector<bool> left = take_moved(edited, change->results, kept, taken);
       for (std::size_t i = 0; i < edits.size(); ++i) {
         if (change->results[i] == EditResult::malformed) {
@@ -223,8 +228,9 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
                                    why(change->results[i]));
         } else if (!change->without_lock && !left[i]) {
           // Written without the lock, whoever holds it may write the old list back: the record stays until a later
-          // round finds the membership gone.
-          closing.push_back(*edited[i]);
+          // round finds the membership gone; so it does until gshadow is written, and who got the group by that
+          // meanwhile is looked for again then.
+          if (!change->behind) closing.push_back(*edited[i]);
           const HeldRecord& gone = *edited[i]->record;
           taken.lost.push_back({gone.grant, gone.user, gone.uid, gone.gid});
         }
@@ -288,6 +294,8 @@ std::vector<bool> Ledger::take_moved(const std::vector<const HeldFile::Slot*>& s
       fail_with(of[k], change.error().message);
     } else if (change->without_lock) {
       fail_with(of[k], "written without the lock, to be looked at again");
+    } else if (change->behind) {
+      fail_with(of[k], change->behind->message);
     } else if (change->results[k] != EditResult::changed && change->results[k] != EditResult::already) {
       fail_with(of[k], "the group " + why(change->results[k]));
     } else {

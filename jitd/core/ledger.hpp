@@ -35,6 +35,9 @@ class Ledger {
   // that /etc/passwd now has for the uid. Whether somebody put the same user there on purpose cannot be told, and a
   // right that stays is worse (P2 before P3).
   [[nodiscard]] Taken take(const std::function<bool(const HeldRecord&)>& over);
+  // Whether the last of these could not take the members away from gshadow as well: newgrp(1) still gives them the
+  // group.
+  [[nodiscard]] bool behind() const { return behind_; }
 
  private:
   using Key = std::tuple<std::string, std::uint32_t, std::string>;  // group, gid, user
@@ -49,6 +52,7 @@ class Ledger {
   HeldFile& held_;
   Groups& groups_;
   std::set<std::size_t> fresh_;  // records noted by us and not given yet
+  bool behind_ = false;
 };
 
 }  // namespace jit

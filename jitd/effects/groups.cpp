@@ -58,7 +58,10 @@ Result<GroupChange> Groups::apply(const std::vector<MembershipEdit>& edits, Lock
   }
   std::vector<EditResult> first;
   auto change = rewrite(edits, first);
-  if (!change && no_space(change.error()) && free_reserve()) {
+  const auto full = [](const Result<GroupChange>& done) {
+    return done ? done->behind && no_space(*done->behind) : no_space(done.error());
+  };
+  if (full(change) && free_reserve()) {
     lock.notes.push_back("the disk is full: gave up " + reserve_ + " to rewrite the group files");
     std::vector<EditResult> second;
     change = rewrite(edits, second);
@@ -77,9 +80,9 @@ Result<GroupChange> Groups::apply(const std::vector<MembershipEdit>& edits, Lock
   return change;
 }
 
-// A name in gshadow alone gives nothing, while a member that gshadow does not know is out of step, for whoever reads
-// in between and for good when the second write fails: so gshadow comes first when members are added, and last when
-// they are taken away.
+// A member that gshadow does not know is out of step, for whoever reads in between and for good when the second write
+// fails: so gshadow comes first when members are added, and last when they are taken away. A name in gshadow alone
+// still gives the group to whoever asks newgrp(1) for it, so what was taken away from group alone is told as such.
 Result<GroupChange> Groups::rewrite(const std::vector<MembershipEdit>& edits, std::vector<EditResult>& results) {
   const auto etc = open_dir(etc_);
   if (!etc) return tl::unexpected(etc.error());
@@ -102,8 +105,10 @@ Result<GroupChange> Groups::rewrite(const std::vector<MembershipEdit>& edits, st
   const bool adds = std::ranges::any_of(edits, [](const MembershipEdit& edit) { return edit.member; });
   Result<void> done = adds ? write_gshadow() : write_group();
   if (done) done = adds ? write_group() : write_gshadow();
-  if (!done) return tl::unexpected(done.error());
-  return GroupChange{results, false, {}};
+  if (done) return GroupChange{results};
+  const auto now = adds ? tl::unexpected(done.error()) : read_account_file(etc->get(), "group", etc_ + "/group");
+  if (!now || now->text != edited->group_text) return tl::unexpected(done.error());
+  return GroupChange{results, false, done.error()};
 }
 
 Result<std::string> Groups::read_group() const {

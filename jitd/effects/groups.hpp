@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,11 @@ enum class LockEffort : std::uint8_t {
 
 struct GroupChange {
   std::vector<EditResult> results;
-  bool without_lock = false;       // an end had to write without it: check again soon
-  std::vector<std::string> notes;  // for the journal: a holder killed, written without the lock, reserve used
+  bool without_lock = false;  // an end had to write without it: check again soon
+  // Taken away from group, while gshadow, by which newgrp(1) goes, could not be written, or group is not durable: to
+  // be done again soon.
+  std::optional<Error> behind = {};
+  std::vector<std::string> notes = {};  // for the journal: a holder killed, written without the lock, reserve used
 };
 
 class Groups {
