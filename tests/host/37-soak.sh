@@ -123,14 +123,16 @@ for my $seen (@seen) { my ($t, $until, $held) = @$seen;
     next if $best < 0 && $kind eq 'rule';   # asked for by somebody who never heard of it: it runs out by itself
     my $late = $best < 0 ? $until - $t : $until - $best; $worst = $late if $late > $worst;
     complain("$what is held $late s after its end (at $until)") if $late > $slack } }
+my $missing = 0;
 # Too little: in force, and not there for longer than a restart.
 for my $id (grep { $sure{$_} } keys %from) { my $end = $to{$id}; $end = $ending{$id} if defined $ending{$id} && $ending{$id} < $end; my $gap;
   for my $seen (@seen) { my ($t, $until, $held) = @$seen; next if $until <= $from{$id} || $t >= $end;
     my $there = $held->{"db $user{$id}"} && ($role{$id} ne 'all' || ($held->{"ops $user{$id}"} && $held->{"rule $id"}));
     if ($there) { undef $gap; next }
     $gap //= $t > $from{$id} ? $t : $from{$id}; my $to = $until < $end ? $until : $end;
+    $missing = $to - $gap if $to - $gap > $missing;
     if ($to - $gap > $slack) { complain("grant $id of $user{$id} ($role{$id}) is not there for ", $to - $gap, " s (from $gap)"); last } } }
-printf "grants: %d, and %d that nobody heard of; states seen: %d, longest past an end: %.2f s, wrong: %d\n", $grants, $unheard, scalar @seen, $worst, $wrong;
+printf "grants: %d, and %d that nobody heard of; states seen: %d, longest past an end: %.2f s, longest missing: %.2f s, wrong: %d\n", $grants, $unheard, scalar @seen, $worst, $missing, $wrong;
 exit($wrong > 0);
 END
 done
