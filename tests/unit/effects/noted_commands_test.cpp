@@ -65,11 +65,14 @@ class Command {
     (void)::waitpid(pid_, nullptr, 0);
   }
   void start() const { REQUIRE(::write(gate_, "x", 1) == 1); }
-  // Goes on when so many processes run.
+  // Goes on when so many processes run, and not for a moment only: a shell forks before it runs what it was told.
   void go(std::size_t processes) const {
     start();
-    for (int i = 0; i < 3000 && running().size() != processes; ++i) ::usleep(1000);
-    REQUIRE(running().size() == processes);
+    constexpr int kSettled = 10;
+    int same = 0;
+    for (int i = 0; i < 3000 && same < kSettled; ++i, ::usleep(1000))
+      same = running().size() == processes ? same + 1 : 0;
+    REQUIRE(same == kSettled);
   }
   [[nodiscard]] pid_t pid() const { return pid_; }
   // Those that have its word as their name, and live.
