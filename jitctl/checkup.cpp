@@ -247,10 +247,11 @@ void check_host(Context& context, Findings& findings) {
 }
 
 void check_units(Context& context, Findings& findings) {
-  if (::access(context.places.systemd.c_str(), F_OK) != 0) {
+  if (!systemd_is_init(context)) {
     findings.note(
         "systemd is not this host's init: the dead-man is a process of jitd's own, and no unit of ours runs",
-        "have your init run jitd --expire --all before logins, start jitd and start it again when it ends, and run "
+        "have your init run jitd --expire --all and gate-lines observe --unconfirmed before logins, start jitd and "
+        "start it again when it ends, and run "
         "jitd --residue from cron");
     return;
   }

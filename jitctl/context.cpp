@@ -1,6 +1,7 @@
 #include "jitctl/context.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "policy/text.hpp"
 
@@ -28,6 +29,10 @@ Outcome usage(Context& context, std::string_view what) {
 
 void complain(Context& context, std::string_view what) {
   context.err << "jitctl: " << shown(what) << '\n';
+}
+
+bool systemd_is_init(const Context& context) {
+  return ::access(context.places.systemd.c_str(), F_OK) == 0;
 }
 
 Result<Reply> ask_jitd(Context& context, wire::Verb verb, const Row& fields, std::chrono::milliseconds deadline) {

@@ -84,6 +84,9 @@ void complain(Context& context, std::string_view what);
 // Puts a question with a default answer, "" for none; the end of input is an error.
 [[nodiscard]] Result<std::string> ask_line(Context& context, std::string_view question, std::string_view otherwise);
 
+// sd_booted(3), in the tree that `places` names.
+[[nodiscard]] bool systemd_is_init(const Context& context);
+
 // Refuses unless uid 0.
 [[nodiscard]] Result<void> need_root(const Context& context, std::string_view what);
 

@@ -81,20 +81,25 @@ std::string fallback_timer(const std::string& service, std::string_view number) 
 
 Result<std::string> arm_fallback(Context& context, const std::string& service, Seconds after) {
   const auto timer = fallback_timer(service, std::to_string(SystemClock().now().boot_ms));
+  const auto gate_lines = context.places.usr + "/libexec/jit/gate-lines";
   SpawnRequest request;
-  request.argv = {context.places.usr + "/bin/systemd-run",
-                  "--quiet",
-                  "--collect",
-                  fmt::format("--on-active={}s", after.count()),
-                  "--timer-property=AccuracySec=1s",
-                  "--unit=" + timer.substr(0, timer.rfind('.')),
-                  "--description=Falls back to observe unless the gate on " + service + " is confirmed",
-                  context.places.usr + "/libexec/jit/gate-lines",
-                  "observe",
-                  service};
+  if (systemd_is_init(context)) {
+    request.argv = {context.places.usr + "/bin/systemd-run",
+                    "--quiet",
+                    "--collect",
+                    fmt::format("--on-active={}s", after.count()),
+                    "--timer-property=AccuracySec=1s",
+                    "--unit=" + timer.substr(0, timer.rfind('.')),
+                    "--description=Falls back to observe unless the gate on " + service + " is confirmed",
+                    gate_lines,
+                    "observe",
+                    service};
+  } else {
+    request.argv = {gate_lines, "fall-back", service, timer, std::to_string(after.count())};
+  }
   request.deadline = std::chrono::seconds(15);
   const auto outcome = context.spawn.run(request);
-  if (!outcome) return within("systemd-run", {Errc::system, outcome.error().message, outcome.error().errnum});
+  if (!outcome) return within(request.argv[0], {Errc::system, outcome.error().message, outcome.error().errnum});
   if (outcome->exit_status != 0) {
     return fail(Errc::system,
                 fmt::format("the timer that falls back to observe could not be armed: {}", shown(outcome->err, 300)));
@@ -103,6 +108,7 @@ Result<std::string> arm_fallback(Context& context, const std::string& service, S
 }
 
 Result<void> disarm_fallback(Context& context, const std::string& timer) {
+  if (!systemd_is_init(context)) return {};  // it looks for itself whether its change still waits
   return systemctl(context, {"--quiet", "stop", timer});
 }
 

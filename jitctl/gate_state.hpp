@@ -24,8 +24,9 @@ struct GateChange {
 [[nodiscard]] Result<std::optional<GateChange>> remembered(const Context& context, const std::string& service);
 void forget(const Context& context, const std::string& service);
 
-// jit-gate-confirm-SERVICE:N.timer, transient: runs `gate-lines observe SERVICE`, without jitd. N makes the name of
-// each its own, so that a new one stands before an old one goes.
+// jit-gate-confirm-SERVICE:N.timer, transient: runs `gate-lines observe SERVICE`, without jitd; without systemd it is
+// the name of a process, `gate-lines fall-back`. N makes the name of each its own, so that a new one stands before an
+// old one goes.
 [[nodiscard]] std::string fallback_timer(const std::string& service, std::string_view number);
 [[nodiscard]] Result<std::string> arm_fallback(Context& context, const std::string& service, Seconds after);
 [[nodiscard]] Result<void> disarm_fallback(Context& context, const std::string& timer);

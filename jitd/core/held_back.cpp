@@ -110,9 +110,9 @@ Result<void> HostEffector::spare_command(const Taken::HeldBack& command, bool le
   const Processes& processes = ports_.processes;
   const std::vector<pid_t> pids = processes.in_one_scope(command.grant, command.pid);
   const bool in_time = held_back()[command.grant].contains(command.pid);
-  if (pids.empty() || !in_time) {
+  if (!in_time || pids.empty()) {
     (void)end_command(command);
-    return fail(Errc::not_found, "it is gone");
+    return in_time ? fail(Errc::not_found, "it is gone") : fail(Errc::unavailable, "sudo did not answer in time");
   }
   const std::string& grant = command.through.empty() ? command.grant : command.through;
   const auto at_end = command.through.empty() || leave ? Processes::AtEnd::left : Processes::AtEnd::taken;

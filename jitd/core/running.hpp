@@ -39,7 +39,7 @@ void end_waiting_sudos(const Processes& processes, const SudoEnds& ends, const s
                                const std::vector<LostGroup>& lost, Taken& taken);
 
 // Waits a moment for what was killed to be gone; what is not is a failure, to be looked at again. systemd then drops
-// the slices.
+// the slices, and those in which nothing runs on any more that was let run on.
 void see_them_gone(const Processes& processes, Bus& bus, const WhichGrants& over, Taken& taken);
 
 }  // namespace jit

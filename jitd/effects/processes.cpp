@@ -190,13 +190,13 @@ bool Processes::under_a_grant(pid_t pid) const {
   });
 }
 
-std::vector<std::string> Processes::grants() const {
+std::vector<std::string> Processes::grants(AtEnd at_end) const {
   std::vector<std::string> found;
   if (!available()) return found;
-  const auto dir = open_dir(tree_.folder + "/" + std::string(kTaken) + ".slice");
+  const auto dir = open_dir(tree_.folder + "/" + std::string(root_of(at_end)) + ".slice");
   const auto names = dir ? list_dir(dir->get()) : tl::unexpected(dir.error());
   if (!names) return found;
-  const std::string prefix = std::string(kTaken) + "-";
+  const std::string prefix = std::string(root_of(at_end)) + "-";
   constexpr std::string_view kSuffix = ".slice";
   for (const std::string_view name : *names) {
     if (!name.starts_with(prefix) || !name.ends_with(kSuffix) || name.size() <= prefix.size() + kSuffix.size())

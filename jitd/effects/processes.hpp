@@ -60,8 +60,8 @@ class Processes {
   // Whether it runs in the slice of some grant, whichever kind.
   [[nodiscard]] bool under_a_grant(pid_t pid) const;
 
-  // Grants that have a slice that is taken at the end; a leftover of one that is over is residue.
-  [[nodiscard]] std::vector<std::string> grants() const;
+  // Grants that have a slice of that kind; a leftover of one that is over is residue.
+  [[nodiscard]] std::vector<std::string> grants(AtEnd at_end = AtEnd::taken) const;
   // Processes in the slice, its scopes and whatever they made below them.
   [[nodiscard]] std::vector<pid_t> in_slice(const std::string& grant, AtEnd at_end = AtEnd::taken) const;
   // Processes in one scope of it: the elevated process `pid`, and what came of it.

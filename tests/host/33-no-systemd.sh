@@ -130,6 +130,17 @@ within_time 10 is_state "$id_of_long" active || { say "$(root tail /root/jitd.lo
 ok "that grant is released" root jitctl release "$id_of_long"
 sleep 1
 ok "jitd that was started under it answers" active_policy
+# A gate on trial: a process takes it back there.
+site=$(at alice "jitctl --json status" | json_field host)
+at carol "echo 'jit test for $site' | ssh-keygen -q -Y sign -n jit-test -f ~/.ssh/id_ed25519 - 2>/dev/null" | put /root/proof.sig
+enforce() { root jitctl gate enforce sshd --exempt root,rescue --proof /root/proof.sig --yes --confirm "$1"; }
+ok "a gate is enforced" enforce 3s
+ok "it enforces" root grep -q 'services=sshd mode=enforce' /etc/pam.d/sshd
+soon "not confirmed it falls back" 10 root grep -q 'services=sshd mode=observe' /etc/pam.d/sshd
+ok "it is enforced again" enforce 4s
+ok "and confirmed in a session that began after it" root setsid -w jitctl gate confirm sshd
+sleep 5
+ok "it stays so" root grep -q 'services=sshd mode=enforce' /etc/pam.d/sshd
 kill_jitd
 leave
 

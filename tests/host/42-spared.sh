@@ -28,6 +28,16 @@ gone() { ! running "$1"; }
 cgroup_of() { root sh -c "cat /proc/\$(pgrep -ofx '(/usr/bin/)?$1')/cgroup" | grep '^0::'; }
 rules() { root sh -c 'cat >/etc/sudoers.d/alice && chmod 440 /etc/sudoers.d/alice && visudo -cqf /etc/sudoers.d/alice'; }
 start() { local one; for one; do at alice "sudo -n $one >/dev/null 2>&1 & sleep 0.3" & done; }
+# Once more, twice at most, where sudo did not answer within its half a second: on a busy machine what runs ends then.
+where_sudo_answers() {
+  local round
+  for round in 1 2 3; do
+    "$@"
+    sleep 1
+    at alice "jitctl --json show $id" | grep -E 'in time' || return 0
+    [[ $round -eq 3 ]] || root sh -c 'jitctl release --all; pkill -fx "(/usr/bin/)?sleep 7..."; true'
+  done
+}
 
 # --- excepted from the gate, with rules of their own --------------------------------------------------------------------
 
@@ -36,16 +46,18 @@ rules <<<$'alice ALL=(root) NOPASSWD: /usr/bin/sleep 7101, /usr/bin/sleep 7102, 
 sleep 1
 ok "the gate excepts alice" at alice 'sudo -n sleep 7101 & sleep 0.3; sudo -n -l >/dev/null'
 root pkill -fx 'sleep 7101'
-grant alice runner 12s
-start 'sleep 7101' '/usr/bin/sleep 7102' 'sleep 7103' '/usr/bin/setsid -f sleep 7104'
-soon "commands run" 5 running 'sleep 7103'
-soon "all of them" 5 running 'sleep 7104'
-gives "in scopes of the grant, also what a rule of alice's gives" "jit.slice/jit-$id.slice/" cgroup_of 'sleep 7101'
-soon "the grant ends" 20 is_state "$id" ended
-ok "what only the grant gave ends with it" gone 'sleep 7103'
-soon "what her own rules give goes on" 2 cgroup_of 'sleep 7101'
+own_and_not() {
+  grant alice runner 12s
+  start 'sleep 7101' '/usr/bin/sleep 7102' 'sleep 7103' '/usr/bin/setsid -f sleep 7104'
+  soon "commands run" 5 running 'sleep 7103'
+  soon "all of them" 5 running 'sleep 7104'
+  gives "in scopes of the grant, also what a rule of alice's gives" "jit.slice/jit-$id.slice/" cgroup_of 'sleep 7101'
+  soon "the grant ends" 20 is_state "$id" ended
+  ok "what only the grant gave ends with it" gone 'sleep 7103'
+}
+where_sudo_answers own_and_not
 for n in 7101 7102 7104; do
-  soon "sleep $n, out of the grant's slice" 2 eval "cgroup_of 'sleep $n' | grep -q 'jitleft.slice/jitleft-$id.slice/'"
+  soon "sleep $n goes on, out of the grant's slice" 2 eval "cgroup_of 'sleep $n' | grep -q 'jitleft.slice/jitleft-$id.slice/'"
   gives "and runs, not merely is" '^[SR]' root sh -c "ps -o stat= -p \$(pgrep -ofx '(/usr/bin/)?sleep $n')"
 done
 gives "show says so" 'sleep 7101 as root goes on: sudo lets its user run it without a grant' at alice "jitctl --json show $id"
@@ -53,12 +65,15 @@ gives "and the chain" 'spared' root sh -c "jitctl audit log | grep '$id'"
 soon "the grant's slice goes away" 10 not root systemctl is-active -q "jit-$id.slice"
 root sh -c 'pkill -fx "sleep 710."'
 
-grant alice runner 10m
-start 'sleep 7101' 'sleep 7103'
-soon "commands run" 5 running 'sleep 7103'
-soon "both" 5 running 'sleep 7101'
-ok "root ends it" root jitctl release "$id"
-soon "what only the grant gave ends at once" 2 gone 'sleep 7103'
+ended_by_root() {
+  grant alice runner 10m
+  start 'sleep 7101' 'sleep 7103'
+  soon "commands run" 5 running 'sleep 7103'
+  soon "both" 5 running 'sleep 7101'
+  ok "root ends it" root jitctl release "$id"
+  soon "what only the grant gave ends at once" 2 gone 'sleep 7103'
+}
+where_sudo_answers ended_by_root
 ok "her own goes on" running 'sleep 7101'
 root pkill -fx 'sleep 7101'
 
@@ -90,14 +105,18 @@ soon "it runs" 5 running 'sleep 7101'
 ok "released" at alice "jitctl release $id"
 soon "behind a shut gate a rule of one's own gives nothing" 2 gone 'sleep 7101'
 
-grant alice runner 10m
-first=$id
-grant alice runner2 20m
-second=$id
-start '/usr/bin/sleep 7201'
-soon "it runs" 5 running 'sleep 7201'
-gives "under the grant that ends last" "jit.slice/jit-$second.slice/" cgroup_of 'sleep 7201'
-ok "that is released" at alice "jitctl release $second"
+under_two() {
+  grant alice runner 10m
+  first=$id
+  grant alice runner2 20m
+  second=$id
+  start '/usr/bin/sleep 7201'
+  soon "it runs" 5 running 'sleep 7201'
+  gives "under the grant that ends last" "jit.slice/jit-$second.slice/" cgroup_of 'sleep 7201'
+  ok "that is released" at alice "jitctl release $second"
+  id=$second
+}
+where_sudo_answers under_two
 soon "it goes on under the other" 2 eval "cgroup_of 'sleep 7201' | grep -q 'jit.slice/jit-$first.slice/'"
 gives "as show says" "goes on: under grant $first" at alice "jitctl --json show $second"
 ok "and that is released" at alice "jitctl release $first"

@@ -1,10 +1,15 @@
 // gate-lines: our lines in /etc/pam.d, without jitd and without a policy. Package removal runs `gate-lines off
 // --all`, the timer behind `jitctl gate enforce --confirm` runs `gate-lines observe SERVICE`, and a boot that came
-// before that timer runs `gate-lines observe --unconfirmed`.
+// before that timer runs `gate-lines observe --unconfirmed`. Without systemd `gate-lines fall-back` is that timer.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/timerfd.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -22,8 +27,11 @@ namespace {
 constexpr const char* kUsage =
     "usage: gate-lines observe|enforce SERVICE\n"
     "       gate-lines observe --unconfirmed\n"
+    "       gate-lines fall-back SERVICE TIMER SECONDS\n"
     "       gate-lines off SERVICE|--all\n"
     "       gate-lines list\n";
+
+constexpr std::uint64_t kLongestWait = 366 * 24 * 3600;  // seconds
 
 int failed(const Error& error) {
   fmt::print(stderr, "gate-lines: {}\n", shown(error.message));
@@ -59,6 +67,35 @@ int observe_unconfirmed() {
   for (const std::string& name : *names) {
     if (check_service_name(name)) status = std::max(status, set(GateMode::observe, name));
   }
+  return status;
+}
+
+// Returns at once, and in the background waits for so long; then observes, if the change that TIMER was started for
+// still waits to be confirmed.
+int fall_back(const std::string& service, const std::string& timer, std::uint64_t seconds) {
+  if (auto good = check_service_name(service); !good) return failed(good.error());
+  const UniqueFd clock(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC));
+  itimerspec when{};
+  when.it_value.tv_sec = static_cast<time_t>(seconds);
+  if (!clock || ::timerfd_settime(clock.get(), 0, &when, nullptr) != 0)
+    return failed(fail_errno(errno, "timerfd").value());
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) return failed(fail_errno(errno, "/dev/null").value());
+  const pid_t child = ::fork();
+  if (child < 0) return failed(fail_errno(errno, "fork").value());
+  if (child > 0) return 0;
+  (void)::setsid();
+  // Whoever waits for the end of our output is not to wait for us.
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(null.get(), fd);
+  std::uint64_t times = 0;
+  while (::read(clock.get(), &times, sizeof times) < 0 && errno == EINTR) {
+  }
+  constexpr std::size_t kMaxState = 4096;
+  const auto change = read_file(kUnconfirmed + "/" + service, kMaxState);
+  if (!change || !change->ends_with(" " + timer + "\n")) return 0;
+  const int status = set(GateMode::observe, service);
+  ::syslog(LOG_AUTHPRIV | LOG_WARNING, "gate-lines: the gate on %s was not confirmed: %s", shown(service).c_str(),
+           status == 0 ? "it observes again" : "it could NOT be set to observe");
   return status;
 }
 
@@ -128,6 +165,9 @@ int run(const std::vector<std::string>& args) {
   }
   if (args.size() == 2 && args[0] == "off" && args[1] == "--all") return all_off();
   if (args.size() == 2 && args[0] == "observe" && args[1] == "--unconfirmed") return observe_unconfirmed();
+  if (args.size() == 4 && args[0] == "fall-back") {
+    if (const auto seconds = parse_number(args[3], kLongestWait)) return fall_back(args[1], args[2], *seconds);
+  }
   if (args.size() == 2 && !args[1].starts_with('-')) {
     if (args[0] == "observe") return set(GateMode::observe, args[1]);
     if (args[0] == "enforce") return set(GateMode::enforce, args[1]);

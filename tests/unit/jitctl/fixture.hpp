@@ -64,6 +64,7 @@ class FakeSpawn final : public Spawn {
       outcome.out = load_state;
       return outcome;
     }
+    if (gate_lines && argv.at(0).ends_with("/gate-lines")) return outcome;
     if (systemd && (argv.at(0).ends_with("/systemd-run") || argv.at(0).ends_with("/systemctl"))) return outcome;
     if (argv.at(0) != "/usr/bin/ssh-keygen" || !key) {
       outcome.exit_status = 1;
@@ -87,6 +88,7 @@ class FakeSpawn final : public Spawn {
   std::string check;           // what jitd --check complains of
   std::string sshd;            // what sshd -T says
   std::string load_state;      // of any unit, when there is systemd
+  bool gate_lines = false;     // it works
   bool systemd = false;        // timers can be armed and stopped
   std::string sign_elsewhere;  // a namespace that a bad ssh-keygen would use instead
   std::optional<SigningKey> key;

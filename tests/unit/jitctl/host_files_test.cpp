@@ -307,6 +307,7 @@ TEST_CASE("gate: lines are written and taken out, enforce only after its proofs"
 TEST_CASE("a gate that waits to be confirmed keeps its way back whatever becomes of another enforce", "[jitctl]") {
   Fixture f;
   f.context.uid = 0;
+  f.context.places.systemd = f.root;
   f.spawn.systemd = true;
   f.put("etc/passwd", "root:x:0:0::/root:/bin/sh\n");
   f.put("etc/group", "root:x:0:\n");
@@ -353,6 +354,18 @@ TEST_CASE("a gate that waits to be confirmed keeps its way back whatever becomes
     // The new one stands before the old one goes.
     CHECK(f.spawn.requests.back().argv.back() == first[0]);
   }
+  SECTION("it is done again where systemd is not the init") {
+    f.context.places.systemd = f.root + "/none";
+    CHECK(f.jitctl(enforce) == Exit::failed);  // no gate-lines here
+    CHECK((*remembered(f.context, "login"))->timer == first[0]);
+    f.spawn.gate_lines = true;
+    CHECK(f.jitctl(enforce) == Exit::done);
+    const auto change = remembered(f.context, "login");
+    REQUIRE((change && *change));
+    CHECK((*change)->timer != first[0]);
+    CHECK(f.spawn.requests.back().argv == std::vector<std::string>{f.context.places.usr + "/libexec/jit/gate-lines",
+                                                                   "fall-back", "login", (*change)->timer, "600"});
+  }
 }
 
 TEST_CASE("gate off for sudo while a grant with sudo is active", "[jitctl]") {
@@ -388,6 +401,7 @@ TEST_CASE("gate off for sudo while a grant with sudo is active", "[jitctl]") {
 TEST_CASE("confirming a gate", "[jitctl]") {
   Fixture f;
   f.context.uid = 0;
+  f.context.places.systemd = f.root;
   const std::string stack = "account required pam_unix.so\nsession required pam_unix.so\n";
   f.put("etc/pam.d/login", stack);
   f.put("etc/pam.d/other", stack);
