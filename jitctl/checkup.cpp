@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -89,8 +90,38 @@ void check_config(Context& context, Findings& findings) {
 
 namespace {
 
+// Whether sudo can have an audit session of its own (pam_jit's system.hpp): tried in a process that ends with it. The
+// first write may only set what was unset, which needs no right.
+bool may_renew_audit_session(const std::string& proc) {
+  const std::string file = proc + "/self/loginuid";
+  const pid_t child = ::fork();
+  if (child < 0) return true;  // cannot be told
+  if (child == 0) {
+    const auto write_again = [&](std::string uid) {
+      while (uid.ends_with('\n')) uid.pop_back();
+      if (uid == "4294967295") uid = "0";
+      const UniqueFd out(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+      return out && ::write(out.get(), uid.data(), uid.size()) == static_cast<ssize_t>(uid.size());
+    };
+    const auto uid = read_file(file, 32);
+    const bool renewed = uid && write_again(*uid) && write_again(*uid);
+    ::_exit(renewed ? 0 : 1);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 // How what runs under a grant is kept together until its end (effects/processes.hpp).
-void check_ends_of_commands(std::string_view way, Findings& findings) {
+void check_ends_of_commands(const Context& context, std::string_view way, Findings& findings) {
+  if (way != "no" && !may_renew_audit_session(context.places.proc)) {
+    findings.note(
+        "the kernel lets nobody begin another audit session here: what a command by a grant leaves in a login "
+        "session "
+        "of its own (su -) does not end with the grant",
+        "give CAP_AUDIT_CONTROL to the container; do without auditctl --loginuid-immutable");
+  }
   if (way == "scopes") {
     findings.fine("what runs under a grant is in a systemd scope, and ends with it");
   } else if (way == "cgroups") {
@@ -136,7 +167,7 @@ void check_daemon(Context& context, Findings& findings) {
     const bool said = !error.empty() && warning.find(error) != std::string::npos;
     if (!said) findings.note(warning, "");
   }
-  check_ends_of_commands(value_of(*health, "processes"), findings);
+  check_ends_of_commands(context, value_of(*health, "processes"), findings);
 }
 
 void check_board(Context& context, Findings& findings) {

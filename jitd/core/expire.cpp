@@ -178,7 +178,8 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
   Taken taken;
   Logins logins(ports.files, ports.processes, places.logins);
   const auto gone = [&](const std::string& grant) { return !sorting.lives(grant); };
-  NotedCommands commands(ports.files, places.commands, ports.processes.proc());
+  NotedCommands commands(ports.files, places.commands, ports.processes.proc(),
+                         [&](pid_t pid) { return ports.processes.under_a_grant(pid); });
   end_commands(ports.processes, commands, gone, taken);
   const auto lives = [&](std::string_view id) { return sorting.lives(std::string(id)); };
   end_waiting_sudos(ports.processes, carry_over(places.board, ports.clock.now().boot_ms, lives).sudo_ends, {}, taken);

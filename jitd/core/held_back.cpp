@@ -101,7 +101,10 @@ void HostEffector::forget(const Taken::HeldBack& command) {
 }
 
 std::size_t HostEffector::end_command(const Taken::HeldBack& command) {
-  const std::size_t killed = ports_.processes.kill_one_scope(command.grant, command.pid);
+  std::size_t killed = ports_.processes.kill_one_scope(command.grant, command.pid);
+  const auto ended =
+      commands_.kill([&](const NotedProcess& one) { return one.grant == command.grant && one.pid == command.pid; });
+  for (const auto& [grant, count] : ended.killed) killed += count;
   forget(command);
   return killed;
 }
@@ -121,6 +124,11 @@ Result<void> HostEffector::spare_command(const Taken::HeldBack& command, bool le
   // They stand still where they are and go on where they come to; each leaves the old scope when it is moved.
   for (int attempt = 0; moved && attempt < kMoveAttempts; ++attempt) {
     if (processes.in_one_scope(command.grant, command.pid).empty()) {
+      if (at_end == Processes::AtEnd::taken) {
+        commands_.move(command.grant, command.pid, grant);
+      } else {
+        commands_.drop([&](const NotedProcess& one) { return one.grant == command.grant && one.pid == command.pid; });
+      }
       forget(command);
       return {};
     }
@@ -141,7 +149,7 @@ void HostEffector::warn(const std::vector<EndOrder>& soon) {
     for (const PlainCommand& command : order.plain)
       if (let_in_by(*board, order, command)) but.insert(command.pid);
     (void)ports_.processes.warn(order.grant, but);
-    (void)commands_.warn(order.grant);
+    (void)commands_.warn([&](const NotedProcess& one) { return one.grant == order.grant && !but.contains(one.pid); });
     (void)logins_.warn(order.grant);
   }
 }

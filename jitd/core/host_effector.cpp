@@ -84,7 +84,8 @@ HostEffector::HostEffector(Ports ports, EffectPaths paths, HeldFile held, EndsFi
       ledger_(held_, groups_),
       dead_man_(ports_.bus, ports_.clock),
       logins_(ports_.files, ports_.processes, paths_.logins),
-      commands_(ports_.files, paths_.commands, ports_.processes.proc()),
+      commands_(ports_.files, paths_.commands, ports_.processes.proc(),
+                [this](pid_t pid) { return ports_.processes.under_a_grant(pid); }),
       residue_(ports_.files, paths_.residue),
       recordings_(paths_.recordings) {}
 
@@ -249,7 +250,7 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   // The module's notes are of any grant: it does not know which leave what runs.
   const auto left = [&](const std::string& id) { return ending.contains(id) && !killing.contains(id); };
   logins_.drop(left);
-  commands_.drop(left);
+  commands_.drop([&](const NotedProcess& one) { return left(one.grant); });
   end_logins(
       logins_, [&](const std::string& id) { return killing.contains(id) && !polite.contains(id); }, taken);
   collect(taken.failures, ends_.sync());
@@ -432,11 +433,12 @@ Result<bool> HostEffector::elevate(const std::string& grant, bool leave, std::in
   const Processes& processes = ports_.processes;
   if (processes.way() == Processes::Way::none)
     return fail(Errc::unavailable, "this host has no cgroups of systemd's, so that what runs could not be ended");
-  if (processes.way() == Processes::Way::notes) {
-    if (auto noted = leave ? Result<void>() : commands_.note(grant, pid); !noted)
-      return tl::unexpected(noted.error());
-    return recordings_.claim(grant, pid);
+  const bool by_notes = processes.way() == Processes::Way::notes;
+  if (auto noted = leave ? Result<void>() : commands_.note(grant, pid); !noted) {
+    if (by_notes) return tl::unexpected(noted.error());
+    commands_.keep_in_mind(grant, pid);  // its cgroup holds it, but for what opens a login session: /run may be full
   }
+  if (by_notes) return recordings_.claim(grant, pid);
   const std::uint64_t now = ports_.clock.now().boot_ms;
   if (now < scopes_again_boot_ms_) return fail(Errc::unavailable, "systemd did not answer a moment ago");
   const auto at_end = leave ? Processes::AtEnd::left : Processes::AtEnd::taken;

@@ -27,7 +27,10 @@ void end_commands(const Processes& processes, NotedCommands& noted, const WhichG
     const std::size_t killed = processes.kill(grant, kept == but.end() ? std::set<pid_t>() : kept->second);
     if (killed > 0) taken.ended[grant] += killed;
   }
-  const NotedCommands::Ended ended = noted.kill(over);
+  const NotedCommands::Ended ended = noted.kill([&](const NotedProcess& one) {
+    const auto kept = but.find(one.grant);
+    return over(one.grant) && (kept == but.end() || !kept->second.contains(one.pid));
+  });
   for (const auto& [grant, killed] : ended.killed) taken.ended[grant] += killed;
   if (ended.left > 0) taken.failures.push_back(not_gone(ended.left));
 }

@@ -38,8 +38,9 @@ bool can_look() {
 class Family {
  public:
   // `roots`: where they begin. `others`: commands of grants that go on, which may have been started from within.
-  Family(std::string proc, const std::vector<NotedProcess>& roots, const std::vector<NotedProcess>& others)
-      : proc_(std::move(proc)), roots_(roots) {
+  Family(std::string proc, const std::function<bool(pid_t)>& held, const std::vector<NotedProcess>& roots,
+         const std::vector<NotedProcess>& others)
+      : proc_(std::move(proc)), held_(held), roots_(roots) {
     for (const NotedProcess& root : roots)
       if (root.audit_session != 0) audit_sessions_[root.audit_session] = root.grant;
     for (const NotedProcess& other : others)
@@ -107,7 +108,8 @@ class Family {
     const auto grant = process ? grant_of(pid) : std::nullopt;
     const auto status = grant ? proc_status(pid, proc_) : std::nullopt;
     const auto start = started_ms(pid, proc_);
-    if (!status || !start || has_ended(process) || is_ours(pid, *status) || signal_pidfd(process, signal) != 0)
+    if (!status || !start || has_ended(process) || is_ours(pid, *status) || held_(pid) ||
+        signal_pidfd(process, signal) != 0)
       return;
     if (status->session == pid) sessions_[pid] = *grant;
     members_.emplace(pid, Member{*start, *grant});
@@ -137,6 +139,7 @@ class Family {
   }
 
   std::string proc_;
+  const std::function<bool(pid_t)>& held_;
   const std::vector<NotedProcess>& roots_;
   std::map<pid_t, Member> members_;
   std::map<pid_t, std::string> sessions_;
@@ -148,13 +151,27 @@ class Family {
 
 }  // namespace
 
-Result<void> NotedCommands::note(const std::string& grant, pid_t pid) {
+std::uint32_t NotedCommands::own_session(pid_t pid) const {
   const std::uint32_t session = audit_session(pid, proc_);
   const bool shared = session == 0 || std::ranges::any_of(all_processes(proc_), [&](pid_t other) {
                         return other != pid && audit_session(other, proc_) == session;
                       });
+  return shared ? 0 : session;
+}
+
+Result<void> NotedCommands::note(const std::string& grant, pid_t pid) {
   sweep();
-  return notes_.note(grant, pid, shared ? 0 : session);
+  return notes_.note(grant, pid, own_session(pid));
+}
+
+void NotedCommands::keep_in_mind(const std::string& grant, pid_t pid) {
+  if (const auto start = started_ms(pid, proc_); start) in_mind_.push_back({grant, pid, *start, own_session(pid)});
+}
+
+std::vector<NotedProcess> NotedCommands::all() const {
+  std::vector<NotedProcess> noted = notes_.all();
+  noted.insert(noted.end(), in_mind_.begin(), in_mind_.end());
+  return noted;
 }
 
 // A grant may run many commands: of those that left nothing behind the notes go.
@@ -170,33 +187,41 @@ void NotedCommands::sweep() {
 }
 
 void NotedCommands::forget(pid_t pid) {
-  notes_.drop([&](const NotedProcess& one) { return one.pid == pid && one.audit_session == 0; });
+  drop([&](const NotedProcess& one) { return one.pid == pid && one.audit_session == 0; });
 }
 
-void NotedCommands::drop(const std::function<bool(const std::string& grant)>& which) {
-  notes_.drop([&](const NotedProcess& one) { return which(one.grant); });
+void NotedCommands::drop(const Which& which) {
+  notes_.drop(which);
+  std::erase_if(in_mind_, which);
 }
 
-std::size_t NotedCommands::warn(const std::string& grant) const {
-  auto others = notes_.all();
-  const auto rest = std::partition(others.begin(), others.end(), [&](const auto& one) { return one.grant != grant; });
+void NotedCommands::move(const std::string& from, pid_t pid, const std::string& to) {
+  const auto its = [&](const NotedProcess& one) { return one.grant == from && one.pid == pid; };
+  notes_.move(its, to);
+  for (NotedProcess& one : in_mind_)
+    if (its(one)) one.grant = to;
+}
+
+std::size_t NotedCommands::warn(const Which& which) const {
+  auto others = all();
+  const auto rest = std::partition(others.begin(), others.end(), [&](const auto& one) { return !which(one); });
   const std::vector<NotedProcess> roots(rest, others.end());
   if (roots.empty()) return 0;
   others.erase(rest, others.end());
-  Family family(proc_, roots, others);
+  Family family(proc_, held_, roots, others);
   const std::size_t told = family.take_in(0);  // all are known before the first of them goes
   family.signal_all(SIGTERM);
   family.signal_all(SIGCONT);
   return told;
 }
 
-NotedCommands::Ended NotedCommands::kill(const std::function<bool(const std::string& grant)>& over) {
-  auto others = notes_.all();
-  const auto rest = std::partition(others.begin(), others.end(), [&](const auto& one) { return !over(one.grant); });
+NotedCommands::Ended NotedCommands::kill(const Which& which) {
+  auto others = all();
+  const auto rest = std::partition(others.begin(), others.end(), [&](const auto& one) { return !which(one); });
   const std::vector<NotedProcess> roots(rest, others.end());
   if (roots.empty()) return {{}, can_look() ? 0U : 1U};
   others.erase(rest, others.end());
-  Family family(proc_, roots, others);
+  Family family(proc_, held_, roots, others);
   for (int round = 0; round < kRounds; ++round) {
     std::size_t found = 0;
     for (int pass = 0; pass < kPasses; ++pass) {
@@ -209,7 +234,7 @@ NotedCommands::Ended NotedCommands::kill(const std::function<bool(const std::str
   }
   Ended ended{family.by_grant(), family.left_after(kPatienceMs)};
   if (!can_look()) ++ended.left;
-  if (ended.left == 0) drop(over);
+  if (ended.left == 0) drop(which);
   return ended;
 }
 

@@ -54,4 +54,12 @@ void ProcessNotes::drop(const std::function<bool(const NotedProcess&)>& which) {
       (void)files_.unlinkat(dir->get(), name_of(one.grant, one.pid, one.audit_session).c_str(), 0);
 }
 
+void ProcessNotes::move(const std::function<bool(const NotedProcess&)>& which, const std::string& grant) {
+  const auto dir = open_dir(dir_);
+  for (const NotedProcess& one : all())
+    if (dir && which(one))
+      (void)files_.renameat(dir->get(), name_of(one.grant, one.pid, one.audit_session).c_str(), dir->get(),
+                            name_of(grant, one.pid, one.audit_session).c_str());
+}
+
 }  // namespace jit

@@ -31,6 +31,7 @@ class ProcessNotes {
   // Empty where the folder is not there.
   [[nodiscard]] std::vector<NotedProcess> all() const;
   void drop(const std::function<bool(const NotedProcess&)>& which);
+  void move(const std::function<bool(const NotedProcess&)>& which, const std::string& grant);
 
  private:
   Files& files_;

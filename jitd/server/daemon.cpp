@@ -130,8 +130,9 @@ class Daemon {
 
 Result<void> Daemon::prepare() {
   for (const auto& [path, mode] : {std::pair<std::string, mode_t>{paths_.run, 0755},
-                                   {paths_.run + "/sudoers.d", 0755},
+                                   {paths_.run + "/sudoers.d", 0750},  // names are ids of others' grants
                                    {paths_.run + "/logins", 0700},
+                                   {EffectPaths(paths_).commands, 0700},
                                    {paths_.run + "/residue", 0700},
                                    {paths_.run + "/residue/live", 0700},
                                    {paths_.run + "/residue/over", 0700},
@@ -139,11 +140,7 @@ Result<void> Daemon::prepare() {
                                    {paths_.var, 0700},
                                    {paths_.var + "/inbox", 0700}})
     if (auto made = make_dir(path, mode); !made) return made;
-  const Processes processes;
-  leave_grants_cgroup(processes);
-  if (processes.way() == Processes::Way::notes) {
-    if (auto made = make_dir(EffectPaths(paths_).commands, 0700); !made) return made;
-  }
+  leave_grants_cgroup(Processes());
   auto alone = FileLock::try_take(paths_.run + "/jitd.lock");
   if (!alone) {
     if (alone.error().code == Errc::busy) return fail(Errc::busy, "another jitd runs on this host");

@@ -43,6 +43,29 @@ gives "show lists it" 'goes on as policy says: .*[0-9]+ sleep' at alice "jitctl 
 root pkill -fx 'sleep 7021'
 wait
 
+# --- logins that commands open ------------------------------------------------------------------------------------------
+
+# pam_systemd moves them out of the grant's scope; they stay in the audit session that sudo began.
+open_logins() { at alice "sudo -n sh -c 'su -c \"setsid -f env --ignore-signal=TERM sleep 7041\"; su - carol -c \"setsid -f env --ignore-signal=TERM sleep 7042\"; runuser -l bob -c \"setsid -f env --ignore-signal=TERM sleep 7043\"' >/dev/null 2>&1"; }
+none_open() { ! root pgrep -fx 'sleep 704[123]' >/dev/null; }
+grant alice runner 12s
+open_logins
+soon "what su and runuser run runs" 5 running 'sleep 7043'
+for n in 7041 7042 7043; do gives "sleep $n, in a login session" 'user.slice/.*/session-.*scope' cgroup_of "sleep $n"; done
+ok "another process of carol's" root runuser -u carol -- sh -c 'sleep 7049 >/dev/null 2>&1 &'
+soon "the grant ends" 15 is_state "$id" ended
+ok "and what runs in them" none_open
+ok "carol's own runs on" running 'sleep 7049'
+gives "show counts them" '[3-9] processes ended with it' at alice jitctl show "$id"
+grant alice runner 15s
+open_logins
+soon "it runs" 5 running 'sleep 7043'
+root systemctl stop jitd.service
+soon "the dead-man ends it, without jitd" 40 none_open
+root systemctl start jitd.service
+within_time 10 active_policy
+root pkill -fx 'sleep 7049'
+
 # --- a restart, a crash, and jitd gone ----------------------------------------------------------------------------------
 
 grant alice runner 25s

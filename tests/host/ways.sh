@@ -151,7 +151,8 @@ cut_past_end() {
   put /etc/systemd/system/outlive.service <<<$'[Unit]\nDefaultDependencies=no\nAfter=local-fs.target\n[Service]\nExecStart=/bin/sh -c \'from=$$(date +%%s%%3N); echo $$from $$(/usr/local/sbin/outlive alice ops $$from 0 0) >/run/outlived\'\n[Install]\nWantedBy=sysinit.target'
   root systemctl enable outlive.service 2>/dev/null
   begin 4 plain
-  lab cut "$host" >/dev/null 2>&1
+  # Down until the end has passed, however fast it boots.
+  lab cut "$host" "$(awk -v d="$due" -v n="$(now_ms)" 'BEGIN { left = d - n; if (left < 0) left = 0; print left / 1000 }')" >/dev/null 2>&1
   within_time 15 root true
   wait
   within_time 10 root test -s /run/outlived

@@ -77,9 +77,10 @@ struct EffectHost {
   std::unique_ptr<HostEffector> effector;
 
   EffectHost() {
-    for (const auto& folder : {paths.etc_jit, paths.var, paths.run, paths.etc, paths.run + "/sudoers.d",
-                               paths.run + "/logins", paths.run + "/residue", paths.run + "/residue/live",
-                               paths.run + "/residue/over", paths.run + "/residue/found"}) {
+    for (const auto& folder :
+         {paths.etc_jit, paths.var, paths.run, paths.etc, paths.run + "/sudoers.d", paths.run + "/logins",
+          paths.run + "/commands", paths.run + "/residue", paths.run + "/residue/live", paths.run + "/residue/over",
+          paths.run + "/residue/found"}) {
       std::filesystem::create_directories(folder);
       ::chmod(folder.c_str(), 0755);
     }

@@ -525,7 +525,6 @@ TEST_CASE("P2: without systemd and cgroups a command is noted, and ends with its
   EffectHost host;
   host.processes = Processes(CgroupTree{"", "", true, false});
   host.start();
-  std::filesystem::create_directories(host.paths.run + "/commands");
   const auto begin = [] {
     const pid_t child = ::fork();
     if (child == 0) {
@@ -574,7 +573,6 @@ TEST_CASE("P2: where systemd runs, and has no cgroups to be seen, no command is 
   host.start();
   const Entitlement a = host.entitlement(kA);
   host.activate(a, {a});
-  std::filesystem::create_directories(host.paths.run + "/commands");
   const auto refused = host.effector->elevate(kA, false, ::getpid());
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == Errc::unavailable);

@@ -104,7 +104,7 @@ const std::string kTree = kStay + " & setsid " + kStay + " & " + kStay + "; true
 // Its parents are gone, and so is its session's leader.
 const std::string kLeft = "setsid sh -c 'setsid " +
                           std::string("sh -c \"trap : TERM; while :; do sleep 1; done\" \"$0\" &") +
-                          "' \"$0\"; sleep 0.2";
+                          "' \"$0\"; sleep 1";
 
 bool may_audit() {
   Command probe("exit", true);
@@ -114,8 +114,11 @@ bool may_audit() {
   return false;
 }
 
-bool of(const std::string& grant, const std::string& other) {
-  return grant == other;
+NotedCommands::Which of(const std::string& grant) {
+  return [grant](const NotedProcess& one) { return one.grant == grant; };
+}
+bool all(const NotedProcess& /*one*/) {
+  return true;
 }
 
 }  // namespace
@@ -131,14 +134,14 @@ TEST_CASE("P2: without cgroups what descends from a grant's sudo ends with it, a
   one.go(4);
   other.go(4);
   stranger.go(4);
-  const auto ended = commands.kill([](const std::string& grant) { return of(grant, kGrant); });
+  const auto ended = commands.kill(of(kGrant));
   CHECK(ended.killed.at(kGrant) >= 4);
   CHECK(ended.killed.size() == 1);
   CHECK(ended.left == 0);
   CHECK(one.gone());
   CHECK(other.running().size() == 4);
   CHECK(stranger.running().size() == 4);
-  CHECK(commands.kill([](const std::string& grant) { return of(grant, kGrant); }).killed.empty());
+  CHECK(commands.kill(of(kGrant)).killed.empty());
 }
 
 TEST_CASE("P2: by its audit session also what forked twice and left its session ends, when sudo is long gone",
@@ -158,10 +161,50 @@ TEST_CASE("P2: by its audit session also what forked twice and left its session 
   (void)::waitpid(one.pid(), nullptr, 0);
   commands.forget(one.pid());  // sudo closes its session: the note stays
   commands.forget(weaker.pid());
-  const auto ended = commands.kill([](const std::string&) { return true; });
+  const auto ended = commands.kill(all);
   CHECK(one.gone());
   CHECK(ended.killed.contains(kGrant));
   CHECK(weaker.running().size() == 1);  // this is what doctor calls weaker
+}
+
+TEST_CASE("P2: what left the cgroup of its grant ends by its audit session, and what is in it is left to that",
+          "[effects][commands]") {
+  if (skipped() || !may_audit()) return;
+  const TempDir dir;
+  std::set<pid_t> in_cgroup;
+  NotedCommands commands(system_files(), dir.path(), "/proc", [&](pid_t pid) { return in_cgroup.contains(pid); });
+  Command one(kStay + " & " + kStay + " & wait", true);
+  REQUIRE(commands.note(kGrant, one.pid()));
+  one.go(3);
+  const std::set<pid_t> running = one.running();
+  in_cgroup = running;
+  in_cgroup.erase(*running.rbegin());
+  // It goes on under another grant: the first one's end is nothing to it any more.
+  commands.move(kGrant, one.pid(), kOther);
+  CHECK(commands.kill(of(kGrant)).killed.empty());
+  CHECK(one.running() == running);
+  const auto ended = commands.kill(of(kOther));
+  CHECK(ended.killed.contains(kOther));
+  CHECK(one.running() == in_cgroup);
+  for (const pid_t pid : in_cgroup) (void)::kill(pid, SIGKILL);
+  CHECK(one.gone());
+}
+
+TEST_CASE("P2, P6: a command that cannot be written down is known all the same, as long as jitd runs",
+          "[effects][commands]") {
+  if (skipped() || !may_audit()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir / "nowhere");
+  Command one(kLeft, true);
+  CHECK_FALSE(commands.note(kGrant, one.pid()));
+  commands.keep_in_mind(kGrant, one.pid());
+  commands.move(kGrant, one.pid(), kOther);
+  one.go(2);
+  commands.forget(one.pid());
+  CHECK(commands.kill(of(kGrant)).killed.empty());
+  CHECK(commands.kill(of(kOther)).killed.contains(kOther));
+  CHECK(one.gone());
+  CHECK(commands.kill(of(kOther)).killed.empty());
 }
 
 TEST_CASE("P5: an audit session that others are in is not a grant's", "[effects][commands]") {
@@ -177,7 +220,7 @@ TEST_CASE("P5: an audit session that others are in is not a grant's", "[effects]
   REQUIRE(audit_session(sudo) == audit_session(login.pid()));
   REQUIRE(commands.note(kGrant, sudo));
   CHECK(there(dir / (kGrant + "." + std::to_string(sudo))));  // without the session
-  (void)commands.kill([](const std::string&) { return true; });
+  (void)commands.kill(all);
   CHECK(login.running().size() == before.size() - 1);
 }
 
@@ -200,7 +243,7 @@ TEST_CASE("P2: a later sudo of the same pid does not make jitd forget what an ea
   (void)::waitpid(one.pid(), nullptr, 0);
   REQUIRE(commands.note(kGrant, later.pid()));
   later.go(2);
-  (void)commands.kill([](const std::string&) { return true; });
+  (void)commands.kill(all);
   CHECK(one.gone());
   CHECK(later.gone());
 }
@@ -219,7 +262,7 @@ TEST_CASE("P2: jitd's own program under another account is no jitd", "[effects][
     }
     for (int i = 0; i < 1000 && proc_status(child)->uids[0] != uid; ++i) ::usleep(1000);
     REQUIRE(commands.note(kGrant, child));
-    (void)commands.kill([](const std::string&) { return true; });
+    (void)commands.kill(all);
     pid_t ended = 0;
     for (int i = 0; i < (uid == 0 ? 20 : 2000) && ended == 0; ++i, ::usleep(1000))
       ended = ::waitpid(child, nullptr, WNOHANG);
@@ -245,7 +288,7 @@ TEST_CASE("P2: more processes than there are descriptors end all the same", "[ef
     rlimit few = before;
     few.rlim_cur = static_cast<rlim_t>(next + free);
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
-    const auto ended = commands.kill([](const std::string&) { return true; });
+    const auto ended = commands.kill(all);
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
     return ended;
   };
@@ -271,8 +314,7 @@ TEST_CASE("P2: nobody escapes by forking on", "[.storm][effects][commands]") {
   REQUIRE(storm.running().size() > 1);
   // On a busy machine a round may end before it has caught all: then it says so, and the next goes on.
   std::size_t left = 1;
-  for (int round = 0; round < 20 && left > 0; ++round)
-    left = commands.kill([](const std::string&) { return true; }).left;
+  for (int round = 0; round < 20 && left > 0; ++round) left = commands.kill(all).left;
   CHECK(left == 0);
   CHECK(storm.gone());
 }
@@ -285,8 +327,8 @@ TEST_CASE("a warning is SIGTERM to what runs, stopped or not", "[effects][comman
   REQUIRE(commands.note(kGrant, one.pid()));
   one.go(2);
   ::usleep(50'000);
-  CHECK(commands.warn(kOther) == 0);
-  CHECK(commands.warn(kGrant) >= 2);
+  CHECK(commands.warn(of(kOther)) == 0);
+  CHECK(commands.warn(of(kGrant)) >= 2);
   CHECK(one.gone());
 }
 
@@ -300,7 +342,7 @@ TEST_CASE("notes of commands that left nothing go, and another process of that p
   put(dir / (kOther + "." + std::to_string(one.pid())), "1\n");  // started at another time
   put(dir / ".left.tmp", "1\n");
   one.go(2);
-  (void)commands.kill([](const std::string& grant) { return of(grant, kOther); });
+  (void)commands.kill(of(kOther));
   CHECK(one.running().size() == 2);
   REQUIRE(commands.note(kGrant, one.pid()));
   CHECK(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 2);  // its own, and what is no note
@@ -342,9 +384,9 @@ TEST_CASE("P2: without systemd a timer is a process of its own, found by its nam
   const auto due = [&] { return there(dir / "due") ? get(dir / "due") : std::string(); };
   {
     OwnUnits units(spawn, clock, CgroupTree{}, dir / "timers");
-    REQUIRE(units.start_timer("by-boot", wall + 3'600'000, 300));
-    REQUIRE(units.start_timer("by-boot", wall + 3'600'000, 300));  // once, whoever asks for it
-    REQUIRE(units.start_timer("by-wall", wall + 300, 3'600'000));
+    REQUIRE(units.start_timer("by-boot", wall + 3'600'000, 2000));
+    REQUIRE(units.start_timer("by-boot", wall + 3'600'000, 2000));  // once, whoever asks for it
+    REQUIRE(units.start_timer("by-wall", wall + 2000, 3'600'000));
     REQUIRE(units.start_timer("stopped", wall + 3'600'000, 3'600'000));
     CHECK_FALSE(units.timer_died("stopped"));
   }
