@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <set>
 
 #include "jitd/gates/pam_files.hpp"
 #include "jitd/sys/clock.hpp"
@@ -18,6 +20,8 @@ namespace jit::ctl {
 namespace {
 
 constexpr std::size_t kMaxState = 4096;
+constexpr std::uint64_t kNoSession = 4294967295;  // of audit
+constexpr int kMostParents = 100;
 
 std::string directory(const Context& context) {
   return context.places.var + "/gate";
@@ -31,6 +35,24 @@ std::optional<std::uint64_t> proc_number(const Context& context, std::string_vie
   while (!digits.empty() && digits.back() == '\n') digits.remove_suffix(1);
   const auto number = parse_number(digits);
   return number ? std::optional(*number) : std::nullopt;
+}
+
+struct Links {
+  pid_t parent = 0;
+  pid_t session = 0;
+};
+// From /proc/PID/stat (proc(5)): the name in it may have anything but its last ")".
+std::optional<Links> links_of(const Context& context, std::string_view pid) {
+  const auto text = read_file(fmt::format("{}/{}/stat", context.places.proc, pid), kMaxState);
+  const auto end = text ? text->rfind(") ") : std::string::npos;
+  if (end == std::string::npos) return std::nullopt;
+  const auto words = split(std::string_view(*text).substr(end + 2), ' ');
+  const auto number = [&](std::size_t at) {
+    return at < words.size() ? parse_number(words[at], INT32_MAX) : fail(Errc::invalid, "");
+  };
+  const auto parent = number(1), session = number(3);
+  if (!parent || !session) return std::nullopt;
+  return Links{static_cast<pid_t>(*parent), static_cast<pid_t>(*session)};
 }
 
 Result<void> systemctl(Context& context, std::vector<std::string> arguments) {
@@ -116,29 +138,41 @@ void disarm_fallbacks(Context& context, const std::string& service) {
   (void)disarm_fallback(context, fallback_timer(service, "*"));
 }
 
+// A sudo by a grant has an audit session of its own: the login that it was typed in is further up.
 Result<std::uint64_t> session_started_ms(const Context& context) {
-  constexpr std::uint64_t kUnset = 4294967295;
-  const auto ours = proc_number(context, "self", "sessionid");
-  if (!ours || *ours == kUnset) {
-    const auto leader = ::getsid(0);
-    auto started =
-        leader > 0 ? started_ms(leader, context.places.proc) : Result<std::uint64_t>(fail(Errc::refused, ""));
-    if (!started)
-      return fail(Errc::refused, "this is no login session; open one through the gate, and confirm there");
-    return started;
-  }
-  const auto proc = open_dir(context.places.proc);
-  if (!proc) return tl::unexpected(proc.error());
-  const auto names = list_dir(proc->get());
-  if (!names) return tl::unexpected(names.error());
   std::optional<std::uint64_t> oldest;
-  for (const auto& name : *names) {
-    const auto pid = parse_number(name, 1U << 22);
-    if (!pid || proc_number(context, name, "sessionid") != ours) continue;
-    const auto started = started_ms(static_cast<pid_t>(*pid), context.places.proc);
-    if (started) oldest = std::min(oldest.value_or(*started), *started);
+  const auto look_at = [&](pid_t pid) {
+    if (const auto started = started_ms(pid, context.places.proc); started)
+      oldest = std::min(oldest.value_or(*started), *started);
+  };
+  std::set<std::uint64_t> sessions;
+  std::string pid = "self";
+  pid_t in = 0;  // the session (setsid(2)) of the one below
+  for (int depth = 0; depth < kMostParents; ++depth) {
+    const auto audit = proc_number(context, pid, "sessionid");
+    const auto links = links_of(context, pid);
+    const bool of_a_login = audit && *audit != kNoSession;
+    if (of_a_login) sessions.insert(*audit);
+    // Who has none is the service that let the user in, or, where nothing gives one, the shell that this was typed
+    // in.
+    if (!of_a_login && (!links || (in != 0 && links->session != in))) break;
+    if (!of_a_login && links->session > 0) look_at(links->session);
+    if (!links || links->parent <= 1) break;
+    in = links->session;
+    pid = std::to_string(links->parent);
   }
-  if (!oldest) return fail(Errc::system, "the beginning of this login session cannot be told");
+  if (!sessions.empty()) {
+    const auto proc = open_dir(context.places.proc);
+    if (!proc) return tl::unexpected(proc.error());
+    const auto names = list_dir(proc->get());
+    if (!names) return tl::unexpected(names.error());
+    for (const auto& name : *names) {
+      const auto number = parse_number(name, 1U << 22);
+      const auto audit = number ? proc_number(context, name, "sessionid") : std::nullopt;
+      if (audit && sessions.contains(*audit)) look_at(static_cast<pid_t>(*number));
+    }
+  }
+  if (!oldest) return fail(Errc::refused, "this is no login session; open one through the gate, and confirm there");
   return *oldest;
 }
 

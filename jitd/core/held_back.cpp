@@ -1,5 +1,6 @@
 // Commands whose users may run sudo without the grant that ends: by a gate's exception, or by another grant. They
-// stand still in their scopes until sudo has said whether its rules let them go on.
+// stand still in their scopes until sudo has said whether its rules let them go on. What pam_systemd moved out of one
+// runs on for that long, and goes the way of its sudo.
 #include <algorithm>
 #include <thread>
 

@@ -43,8 +43,10 @@ class Family {
       : proc_(std::move(proc)), held_(held), roots_(roots) {
     for (const NotedProcess& root : roots)
       if (root.audit_session != 0) audit_sessions_[root.audit_session] = root.grant;
-    for (const NotedProcess& other : others)
+    for (const NotedProcess& other : others) {
       if (is(other)) spared_.insert(other.pid);
+      if (other.audit_session != 0) spared_sessions_.insert(other.audit_session);
+    }
     spared_.insert(::getpid());
     own_ = ::stat((proc_ + "/self/exe").c_str(), &own_file_) == 0;
   }
@@ -120,13 +122,14 @@ class Family {
     if (!status) return std::nullopt;
     for (const NotedProcess& root : roots_)
       if (root.pid == pid && is(root)) return root.grant;
+    const std::uint32_t audit = audit_session(pid, proc_);
+    if (spared_sessions_.contains(audit)) return std::nullopt;
     // A parent that is gone by now may have left its pid to another.
     if (const auto parent = members_.find(status->parent); parent != members_.end())
       if (const UniqueFd process = open(parent->first, parent->second); process && !has_ended(process))
         return parent->second.grant;
     if (const auto session = sessions_.find(status->session); session != sessions_.end()) return session->second;
-    if (audit_sessions_.empty()) return std::nullopt;
-    const auto audited = audit_sessions_.find(audit_session(pid, proc_));
+    const auto audited = audit_sessions_.find(audit);
     return audited == audit_sessions_.end() ? std::nullopt : std::optional(audited->second);
   }
 
@@ -145,6 +148,7 @@ class Family {
   std::map<pid_t, std::string> sessions_;
   std::map<std::uint32_t, std::string> audit_sessions_;
   std::set<pid_t> spared_;
+  std::set<std::uint32_t> spared_sessions_;
   struct stat own_file_ {};
   bool own_ = false;
 };

@@ -46,11 +46,11 @@ wait
 # --- logins that commands open ------------------------------------------------------------------------------------------
 
 # pam_systemd moves them out of the grant's scope; they stay in the audit session that sudo began.
-open_logins() { at alice "sudo -n sh -c 'su -c \"setsid -f env --ignore-signal=TERM sleep 7041\"; su - carol -c \"setsid -f env --ignore-signal=TERM sleep 7042\"; runuser -l bob -c \"setsid -f env --ignore-signal=TERM sleep 7043\"' >/dev/null 2>&1"; }
-none_open() { ! root pgrep -fx 'sleep 704[123]' >/dev/null; }
+open_logins() { at alice "sudo -n sh -c 'su -c \"setsid -f env --ignore-signal=TERM sleep 7041\"; su - carol -c \"setsid -f env --ignore-signal=TERM sleep 7042\"; runuser -l bob -c \"setsid -f env --ignore-signal=TERM sleep 7043\"; systemd-run -q --scope setsid -f env --ignore-signal=TERM sleep 7044' >/dev/null 2>&1"; }
+none_open() { ! root pgrep -fx 'sleep 704[1234]' >/dev/null; }
 grant alice runner 12s
 open_logins
-soon "what su and runuser run runs" 5 running 'sleep 7043'
+soon "what su, runuser and systemd-run run runs" 5 running 'sleep 7044'
 for n in 7041 7042 7043; do gives "sleep $n, in a login session" 'user.slice/.*/session-.*scope' cgroup_of "sleep $n"; done
 ok "another process of carol's" root runuser -u carol -- sh -c 'sleep 7049 >/dev/null 2>&1 &'
 soon "the grant ends" 15 is_state "$id" ended

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -13,6 +14,7 @@
 #include "jitd/effects/own_units.hpp"
 #include "jitd/effects/proc_status.hpp"
 #include "jitd/sys/clock.hpp"
+#include "jitd/sys/peer.hpp"
 #include "jitd/sys/pidfd.hpp"
 #include "tests/unit/catch.hpp"
 #include "tests/unit/sys/support.hpp"
@@ -68,11 +70,25 @@ class Command {
   // Goes on when so many processes run, and not for a moment only: a shell forks before it runs what it was told.
   void go(std::size_t processes) const {
     start();
+    REQUIRE(settles(processes));
+  }
+  [[nodiscard]] bool settles(std::size_t processes) const {
     constexpr int kSettled = 10;
     int same = 0;
-    for (int i = 0; i < 3000 && same < kSettled; ++i, ::usleep(1000))
+    for (int i = 0; i < 5000 && same < kSettled; ++i, ::usleep(1000))
       same = running().size() == processes ? same + 1 : 0;
-    REQUIRE(same == kSettled);
+    return same == kSettled;
+  }
+  // Those, at a moment at which no shell has forked what it runs next.
+  [[nodiscard]] std::set<pid_t> exactly(std::size_t processes) const {
+    std::set<pid_t> found = running();
+    for (int i = 0; i < 5000 && found.size() != processes; ++i, ::usleep(1000)) found = running();
+    REQUIRE(found.size() == processes);
+    return found;
+  }
+  [[nodiscard]] bool all_run(const std::set<pid_t>& pids) const {
+    const std::set<pid_t> now = running();
+    return std::includes(now.begin(), now.end(), pids.begin(), pids.end());
   }
   [[nodiscard]] pid_t pid() const { return pid_; }
   // Those that have its word as their name, and live.
@@ -139,8 +155,8 @@ TEST_CASE("P2: without cgroups what descends from a grant's sudo ends with it, a
   CHECK(ended.killed.size() == 1);
   CHECK(ended.left == 0);
   CHECK(one.gone());
-  CHECK(other.running().size() == 4);
-  CHECK(stranger.running().size() == 4);
+  CHECK(other.settles(4));
+  CHECK(stranger.settles(4));
   CHECK(commands.kill(of(kGrant)).killed.empty());
 }
 
@@ -155,16 +171,15 @@ TEST_CASE("P2: by its audit session also what forked twice and left its session 
   REQUIRE(commands.note(kOther, weaker.pid()));
   one.go(2);
   weaker.go(2);
-  for (int i = 0; i < 3000 && one.running().size() + weaker.running().size() > 2; ++i) ::usleep(1000);
-  REQUIRE(one.running().size() == 1);
-  REQUIRE(weaker.running().size() == 1);
+  REQUIRE(one.settles(1));
+  REQUIRE(weaker.settles(1));
   (void)::waitpid(one.pid(), nullptr, 0);
   commands.forget(one.pid());  // sudo closes its session: the note stays
   commands.forget(weaker.pid());
   const auto ended = commands.kill(all);
   CHECK(one.gone());
   CHECK(ended.killed.contains(kGrant));
-  CHECK(weaker.running().size() == 1);  // this is what doctor calls weaker
+  CHECK(weaker.settles(1));  // this is what doctor calls weaker
 }
 
 TEST_CASE("P2: what left the cgroup of its grant ends by its audit session, and what is in it is left to that",
@@ -176,16 +191,17 @@ TEST_CASE("P2: what left the cgroup of its grant ends by its audit session, and 
   Command one(kStay + " & " + kStay + " & wait", true);
   REQUIRE(commands.note(kGrant, one.pid()));
   one.go(3);
-  const std::set<pid_t> running = one.running();
+  const std::set<pid_t> running = one.exactly(3);
   in_cgroup = running;
   in_cgroup.erase(*running.rbegin());
   // It goes on under another grant: the first one's end is nothing to it any more.
   commands.move(kGrant, one.pid(), kOther);
   CHECK(commands.kill(of(kGrant)).killed.empty());
-  CHECK(one.running() == running);
+  CHECK(one.all_run(running));
   const auto ended = commands.kill(of(kOther));
   CHECK(ended.killed.contains(kOther));
-  CHECK(one.running() == in_cgroup);
+  CHECK(one.all_run(in_cgroup));
+  CHECK_FALSE(one.running().contains(*running.rbegin()));
   for (const pid_t pid : in_cgroup) (void)::kill(pid, SIGKILL);
   CHECK(one.gone());
 }
@@ -207,6 +223,30 @@ TEST_CASE("P2, P6: a command that cannot be written down is known all the same, 
   CHECK(commands.kill(of(kOther)).killed.empty());
 }
 
+TEST_CASE("P3: what another grant's command runs is not the first one's, though it was started from within",
+          "[effects][commands]") {
+  if (skipped() || !may_audit()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir.path());
+  // The second has an audit session of its own, is a child of the first, and stays in its session.
+  Command one("(echo 2000001002 >/proc/self/loginuid; " + kStay + ") & " + kStay + "; true", true);
+  REQUIRE(commands.note(kGrant, one.pid()));
+  one.go(3);
+  const std::uint32_t first = audit_session(one.pid());
+  std::set<pid_t> others;
+  for (const pid_t pid : one.exactly(3))
+    if (audit_session(pid) != first) others.insert(pid);
+  REQUIRE(others.size() == 1);
+  std::ofstream(
+      dir / (kOther + "." + std::to_string(*others.begin()) + "." + std::to_string(audit_session(*others.begin()))))
+      << started_ms(*others.begin()).value() << '\n';
+  CHECK(commands.kill(of(kGrant)).killed.contains(kGrant));
+  CHECK(one.all_run(others));
+  CHECK(one.settles(1));
+  (void)commands.kill(of(kOther));
+  CHECK(one.gone());
+}
+
 TEST_CASE("P5: an audit session that others are in is not a grant's", "[effects][commands]") {
   if (skipped()) return;
   if (!may_audit()) return;
@@ -215,13 +255,13 @@ TEST_CASE("P5: an audit session that others are in is not a grant's", "[effects]
   // A login: its shell, and a sudo in its session.
   Command login(kStay + " & " + kStay + " & wait", true);
   login.go(3);
-  const std::set<pid_t> before = login.running();
+  const std::set<pid_t> before = login.exactly(3);
   const pid_t sudo = *before.rbegin();
   REQUIRE(audit_session(sudo) == audit_session(login.pid()));
   REQUIRE(commands.note(kGrant, sudo));
   CHECK(there(dir / (kGrant + "." + std::to_string(sudo))));  // without the session
   (void)commands.kill(all);
-  CHECK(login.running().size() == before.size() - 1);
+  CHECK(login.settles(before.size() - 1));
 }
 
 TEST_CASE("P2: a later sudo of the same pid does not make jitd forget what an earlier one left",
@@ -239,7 +279,7 @@ TEST_CASE("P2: a later sudo of the same pid does not make jitd forget what an ea
     break;
   }
   one.go(2);
-  for (int i = 0; i < 3000 && one.running().size() > 1; ++i) ::usleep(1000);
+  REQUIRE(one.settles(1));
   (void)::waitpid(one.pid(), nullptr, 0);
   REQUIRE(commands.note(kGrant, later.pid()));
   later.go(2);
@@ -343,7 +383,7 @@ TEST_CASE("notes of commands that left nothing go, and another process of that p
   put(dir / ".left.tmp", "1\n");
   one.go(2);
   (void)commands.kill(of(kOther));
-  CHECK(one.running().size() == 2);
+  CHECK(one.settles(2));
   REQUIRE(commands.note(kGrant, one.pid()));
   CHECK(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 2);  // its own, and what is no note
 }

@@ -428,6 +428,29 @@ TEST_CASE("confirming a gate", "[jitctl]") {
   // Opened after the change it is a new session; the timer cannot be stopped here, so it is not confirmed.
   REQUIRE(remember(f.context, "login", {boot_id, 49999, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::failed);
+  // In an audit session that sudo began, in a login that was there before the change: it is that login's.
+  process("self", "9", "9500");
+  f.put("proc/self/stat", "900 (jitctl) S 301 900 250 0\n");
+  process("301", "9", "9400");
+  f.put("proc/301/stat", "301 (sudo) S 200 301 250 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 9400 0 0\n");
+  REQUIRE(remember(f.context, "login", {boot_id, 60000, "t.timer"}).has_value());
+  CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::refused);
+  process("self", "7", "0");
+  // Where nobody has one, the shell that it was typed in counts: from 40 s after boot.
+  const std::string unset = "4294967295";
+  process("self", "10", "9500");
+  f.put("proc/self/stat", "900 (jitctl) S 302 900 250 0\n");
+  process("302", "10", "9400");
+  f.put("proc/302/stat", "302 (sudo) S 250 302 250 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 9400 0 0\n");
+  process("250", unset, "4000");
+  f.put("proc/250/stat", "250 (bash) S 20 250 250 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 4000 0 0\n");
+  process("20", unset, "100");
+  f.put("proc/20/stat", "20 (containerd) S 1 20 20 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0\n");
+  REQUIRE(remember(f.context, "login", {boot_id, 40000, "t.timer"}).has_value());
+  CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::refused);
+  REQUIRE(remember(f.context, "login", {boot_id, 39999, "t.timer"}).has_value());
+  CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::failed);  // by its timer alone
+  process("self", "7", "0");
   // Another boot: its timers are gone with it.
   REQUIRE(remember(f.context, "login", {boot, UINT64_MAX / 2, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::done);
