@@ -24,6 +24,11 @@ Sudoers entry:
 \tOptions: is no option here
 )";
 
+std::string head(const std::string& defaults) {
+  return "Matching Defaults entries for alice on host:\n    env_reset" + defaults +
+         "\n\nUser alice may run the following commands on host:\n";
+}
+
 std::string entry(const std::string& lines) {
   return "\nSudoers entry: /etc/sudoers.d/alice\n    RunAsUsers: root\n" + lines + "    Commands:\n\t/usr/bin/less\n";
 }
@@ -37,12 +42,12 @@ std::string tabbed(std::string text) {
 // sudo, by what it answers to -l and to -ll.
 class Sudo final : public Spawn {
  public:
-  int status = 0;
+  int status = 0, listed = 0;
   std::string listing = tabbed(kHead + kPlain);
   std::vector<std::vector<std::string>> asked;
   Result<SpawnOutcome> run(const SpawnRequest& request) override {
     asked.push_back(request.argv);
-    if (request.argv[1] == "-ll") return SpawnOutcome{0, listing, ""};
+    if (request.argv[1] == "-ll") return SpawnOutcome{listed, listing, ""};
     return SpawnOutcome{status, "", ""};
   }
 };
@@ -85,10 +90,20 @@ TEST_CASE("sudo is asked for exactly what runs", "[effects][sudo]") {
   }
   SECTION("a name without a path is what secure_path makes of it, never the user's PATH") {
     CHECK(still_allowed(sudo, kTool, "alice", "root", {"sleep", "60"}).value());
-    sudo.listing = tabbed(kPlain);
+    for (const std::string defaults : {"", ", !secure_path", ", secure_path=/usr/bin, !secure_path",
+                                       ", secure_path=/usr/bin, exempt_group=staff"}) {
+      sudo.listing = head(defaults) + tabbed(kPlain);
+      CHECK(still_allowed(sudo, kTool, "alice", "root", {"/usr/bin/sleep", "60"}).value());
+      CHECK_FALSE(still_allowed(sudo, kTool, "alice", "root", {"sleep", "60"}).value());
+    }
+    // An argument of some rule is no setting.
+    sudo.listing = head("") + tabbed(kPlain) + "\t/usr/bin/echo secure_path=/usr/bin\n";
+    CHECK(still_allowed(sudo, kTool, "alice", "root", {"/usr/bin/sleep", "60"}).value());
     CHECK_FALSE(still_allowed(sudo, kTool, "alice", "root", {"sleep", "60"}).value());
-    sudo.listing = "    secure_path=/usr/bin, exempt_group=staff\n" + tabbed(kPlain);
-    CHECK_FALSE(still_allowed(sudo, kTool, "alice", "root", {"sleep", "60"}).value());
+  }
+  SECTION("a list that sudo does not give is none") {
+    sudo.listed = 1;
+    CHECK_FALSE(still_allowed(sudo, kTool, "alice", "root", {"/usr/bin/sleep", "60"}).value());
   }
   SECTION("nor is a path that depends on a folder") {
     CHECK_FALSE(still_allowed(sudo, kTool, "alice", "root", {"./sleep"}).value());
