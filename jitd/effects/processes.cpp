@@ -12,7 +12,6 @@
 #include <string_view>
 #include <thread>
 
-#include "jitd/effects/freezer.hpp"
 #include "jitd/effects/proc_files.hpp"
 #include "jitd/effects/proc_status.hpp"
 #include "jitd/sys/fd.hpp"
@@ -257,7 +256,10 @@ std::size_t Processes::kill_one_scope(const std::string& grant, pid_t pid, AtEnd
 }
 
 bool Processes::freeze_scope(const std::string& grant, pid_t pid) const {
-  return available() && tree_.unified && !in_one_scope(grant, pid).empty() && freeze({folder_of_scope(grant, pid)});
+  // Written is enough: no task of it comes back to its program by then, though it may take a busy machine a while
+  // until each has been run once to see that.
+  return available() && tree_.unified && !in_one_scope(grant, pid).empty() &&
+         write_word(folder_of_scope(grant, pid) + "/cgroup.freeze", "1");
 }
 
 std::size_t Processes::left_after(const std::vector<std::string>& grants, int ms) const {

@@ -188,8 +188,10 @@ TEST_CASE("P2: a command that is held back stands still, whatever becomes of the
   CHECK(processes.kill(kGrant, {kFirst}) == 1);
   CHECK(Tree::ended_by(another) == SIGKILL);
   CHECK(Tree::ended_by(kept, 50) == 0);
-  CHECK(is_frozen(tree.root() + "/jit.slice/jit-" + kGrant + ".slice/" +
-                  Processes::scope(kGrant, AtEnd::taken, kFirst)));
+  const std::string scope =
+      tree.root() + "/jit.slice/jit-" + kGrant + ".slice/" + Processes::scope(kGrant, AtEnd::taken, kFirst);
+  for (int i = 0; i < 5000 && !is_frozen(scope); ++i) ::usleep(1000);
+  CHECK(is_frozen(scope));
   CHECK(processes.kill_one_scope(kGrant, kFirst) == 2);
   CHECK(Tree::ended_by(kept) == SIGKILL);
   CHECK(Tree::ended_by(child) == SIGKILL);
