@@ -65,6 +65,9 @@ Result<void> EngineImpl::recover() {
     life->record = std::move(record);
     lives_[life->record.digest] = life;
     life->on_host = life->in_force();  // what runs under it may be there still
+    // Active is what is on the board, and nothing is put there before it is decided again.
+    life->resumed = life->record.state == GrantState::active;
+    if (life->resumed) life->record.state = GrantState::activating;
     if (!life->record.direct || life->in_force()) continue;
     Result<std::optional<StoredDocument>> stored = ports_.store.document(life->record.digest);
     if (!stored) return tl::unexpected<Error>(stored.error());
@@ -131,11 +134,12 @@ std::optional<EngineImpl::Ending> EngineImpl::over_meanwhile(const LifePtr& life
   const auto over = [&](const std::string& word, const std::string& why) { return Ending{life, word, why, {}}; };
   const auto marked = ends.find(entitlement_id(record));
   const bool begun = marked != ends.end();
-  life->resumed = begun || record.state == GrantState::active;
+  const bool was_active = life->resumed;
+  life->resumed = begun || was_active;
   life->on_host = true;
   if (begun && !marked->second.active)
     return over(marked->second.reason, "ended before the last stop: " + marked->second.reason);
-  if (!begun && record.state == GrantState::active) {
+  if (!begun && was_active) {
     return over("removed", "nothing on disk says that it was still in force at the last stop");
   }
   // What remains: the least of what was stored and of not_after - max(now, mark).
@@ -156,7 +160,6 @@ std::optional<EngineImpl::Ending> EngineImpl::over_meanwhile(const LifePtr& life
   }
   remaining = std::min(remaining, stored);
   if (remaining <= 0) return over("expired", "expired");
-  record.state = GrantState::activating;
   record.boot_id = ports_.clock.boot_id();
   record.boot_deadline_ms = at.boot_ms + static_cast<std::uint64_t>(remaining);
   record.not_after = std::min(not_after, (at.wall_ms + remaining + 999) / 1000);

@@ -200,6 +200,23 @@ TEST_CASE("P1, P2, P4: a grant that is not decided again gets nothing, whatever 
   CHECK(world.host.nothing_held());
 }
 
+TEST_CASE("P4: where one grant ended while jitd was down, no other is on the board before it is decided again",
+          "[core][engine]") {
+  World world;
+  world.asked(kBob, "auto", Seconds(60));
+  const Outcome granted = world.active(kAlice, "dba");
+  world.stop();
+  world.clock.pass(120'000);
+  world.distrust("carol@example.org");
+  world.questions.silent = true;
+  world.start();
+  CHECK(world.host.nothing_held());
+  world.questions.silent = false;
+  world.pass(5);
+  CHECK(world.state(granted.id) == GrantState::ended);
+  CHECK(world.host.nothing_held());
+}
+
 TEST_CASE("many grants that come back after a start share one board, one record and one rewrite", "[core][engine]") {
   World world;
   for (std::uint32_t i = 0; i < 50; ++i) {
