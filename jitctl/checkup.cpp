@@ -37,13 +37,6 @@ class BoardFile final : public wire::BoardSource {
   int fd_;
 };
 
-std::string value_of(const Reply& health, std::string_view name) {
-  for (const auto& row : health.items) {
-    if (row.text(Tag::name) == name) return row.text(Tag::value);
-  }
-  return {};
-}
-
 // Root-owned and writable by nobody else; what is wrong, else empty.
 std::string not_roots(const std::string& path) {
   struct stat status {};
@@ -115,11 +108,11 @@ bool may_renew_audit_session(const std::string& proc) {
 
 // How what runs under a grant is kept together until its end (effects/processes.hpp).
 void check_ends_of_commands(const Context& context, std::string_view way, Findings& findings) {
-  if (way != "no" && !may_renew_audit_session(context.places.proc)) {
+  const bool commands_end = way == "scopes" || way == "cgroups" || way == "notes";
+  if (commands_end && !may_renew_audit_session(context.places.proc)) {
     findings.note(
         "the kernel lets nobody begin another audit session here: what a command by a grant leaves in a login "
-        "session "
-        "of its own (su -) does not end with the grant",
+        "session of its own (su -) does not end with the grant",
         "give CAP_AUDIT_CONTROL to the container; do without auditctl --loginuid-immutable");
   }
   if (way == "scopes") {
@@ -130,8 +123,8 @@ void check_ends_of_commands(const Context& context, std::string_view way, Findin
     findings.note(
         "neither systemd nor a writable cgroup2 tree is here: at a grant's end jitd looks for what descends from its "
         "sudo, by parent, session and audit session. That is weaker: what root takes out of its audit session goes "
-        "on "
-        "and, where the kernel gives sudo no audit session of its own, what forked twice and left its session does "
+        "on and, where the kernel gives sudo no audit session of its own, what forked twice and left its session "
+        "does "
         "too",
         "mount /sys/fs/cgroup (cgroup2) writable for jitd");
   } else if (way == "no") {
@@ -149,25 +142,25 @@ void check_daemon(Context& context, Findings& findings) {
     findings.problem(health.error().message, "start it: systemctl start jitd; why it fails: journalctl -u jitd");
     return;
   }
-  findings.fine(fmt::format("jitd {} answers on {}: {} active, {} pending", value_of(*health, "version"),
-                            value_of(*health, "host"), value_of(*health, "active"), value_of(*health, "pending")));
-  if (const auto clock = value_of(*health, "clock"); !clock.empty()) {
+  findings.fine(fmt::format("jitd {} answers on {}: {} active, {} pending", health->value("version"),
+                            health->value("host"), health->value("active"), health->value("pending")));
+  if (const auto clock = health->value("clock"); !clock.empty()) {
     findings.problem("the clock: " + clock,
                      "set the clock right, or take it over as it is: jitctl doctor --accept-clock");
   }
-  const auto error = value_of(*health, "policy_error");
-  if (!error.empty() || value_of(*health, "policy") == "last-good") {
+  const auto error = health->value("policy_error");
+  if (!error.empty() || health->value("policy") == "last-good") {
     findings.problem("the policy in force is the last good one: " + error,
                      "mend the file, then: jitctl policy check");
   }
-  if (const auto dropped = value_of(*health, "checks_dropped"); !dropped.empty() && dropped != "0") {
+  if (const auto dropped = health->value("checks_dropped"); !dropped.empty() && dropped != "0") {
     findings.note(dropped + " checks were dropped because somebody flooded the socket", "see journalctl -u jitd");
   }
   for (const auto& warning : health->result.all(Tag::warning)) {
     const bool said = !error.empty() && warning.find(error) != std::string::npos;
     if (!said) findings.note(warning, "");
   }
-  check_ends_of_commands(context, value_of(*health, "processes"), findings);
+  check_ends_of_commands(context, health->value("processes"), findings);
 }
 
 void check_board(Context& context, Findings& findings) {

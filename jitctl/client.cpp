@@ -48,6 +48,12 @@ int Interrupt::signal() noexcept {
   return interrupted;
 }
 
+std::string Reply::value(std::string_view name) const {
+  for (const auto& row : items)
+    if (row.text(wire::Tag::name) == name) return row.text(wire::Tag::value);
+  return {};
+}
+
 Result<void> SocketDaemon::connect() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "jitctl/row.hpp"
@@ -19,6 +20,8 @@ struct Reply {
   Row result;           // the fields of the result frame
   std::vector<Row> items;
   [[nodiscard]] bool ok() const { return status == wire::Status::done; }
+  // Of a reply that lists names and values (health): the value; empty where the name is not there.
+  [[nodiscard]] std::string value(std::string_view name) const;
 };
 
 inline constexpr std::chrono::milliseconds kCallDeadline{30000};

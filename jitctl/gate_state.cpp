@@ -14,45 +14,17 @@
 #include "jitd/sys/clock.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/peer.hpp"
+#include "jitd/sys/proc_status.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
 namespace {
 
 constexpr std::size_t kMaxState = 4096;
-constexpr std::uint64_t kNoSession = 4294967295;  // of audit
 constexpr int kMostParents = 100;
 
 std::string directory(const Context& context) {
   return context.places.var + "/gate";
-}
-
-// A number of one process out of /proc; nullopt when it is gone or has none.
-std::optional<std::uint64_t> proc_number(const Context& context, std::string_view pid, std::string_view file) {
-  const auto text = read_file(fmt::format("{}/{}/{}", context.places.proc, pid, file), kMaxState);
-  if (!text) return std::nullopt;
-  auto digits = std::string_view(*text);
-  while (!digits.empty() && digits.back() == '\n') digits.remove_suffix(1);
-  const auto number = parse_number(digits);
-  return number ? std::optional(*number) : std::nullopt;
-}
-
-struct Links {
-  pid_t parent = 0;
-  pid_t session = 0;
-};
-// From /proc/PID/stat (proc(5)): the name in it may have anything but its last ")".
-std::optional<Links> links_of(const Context& context, std::string_view pid) {
-  const auto text = read_file(fmt::format("{}/{}/stat", context.places.proc, pid), kMaxState);
-  const auto end = text ? text->rfind(") ") : std::string::npos;
-  if (end == std::string::npos) return std::nullopt;
-  const auto words = split(std::string_view(*text).substr(end + 2), ' ');
-  const auto number = [&](std::size_t at) {
-    return at < words.size() ? parse_number(words[at], INT32_MAX) : fail(Errc::invalid, "");
-  };
-  const auto parent = number(1), session = number(3);
-  if (!parent || !session) return std::nullopt;
-  return Links{static_cast<pid_t>(*parent), static_cast<pid_t>(*session)};
 }
 
 Result<void> systemctl(Context& context, std::vector<std::string> arguments) {
@@ -145,33 +117,25 @@ Result<std::uint64_t> session_started_ms(const Context& context) {
     if (const auto started = started_ms(pid, context.places.proc); started)
       oldest = std::min(oldest.value_or(*started), *started);
   };
-  std::set<std::uint64_t> sessions;
-  std::string pid = "self";
+  const std::string& proc = context.places.proc;
+  std::set<std::uint32_t> sessions;
+  pid_t pid = ::getpid();
   pid_t in = 0;  // the session (setsid(2)) of the one below
   for (int depth = 0; depth < kMostParents; ++depth) {
-    const auto audit = proc_number(context, pid, "sessionid");
-    const auto links = links_of(context, pid);
-    const bool of_a_login = audit && *audit != kNoSession;
-    if (of_a_login) sessions.insert(*audit);
+    const std::uint32_t audit = audit_session(pid, proc);
+    const auto status = proc_status(pid, proc);
+    if (audit != 0) sessions.insert(audit);
     // Who has none is the service that let the user in, or, where nothing gives one, the shell that this was typed
     // in.
-    if (!of_a_login && (!links || (in != 0 && links->session != in))) break;
-    if (!of_a_login && links->session > 0) look_at(links->session);
-    if (!links || links->parent <= 1) break;
-    in = links->session;
-    pid = std::to_string(links->parent);
+    if (audit == 0 && (!status || (in != 0 && status->session != in))) break;
+    if (audit == 0 && status->session > 0) look_at(status->session);
+    if (!status || status->parent <= 1) break;
+    in = status->session;
+    pid = status->parent;
   }
-  if (!sessions.empty()) {
-    const auto proc = open_dir(context.places.proc);
-    if (!proc) return tl::unexpected(proc.error());
-    const auto names = list_dir(proc->get());
-    if (!names) return tl::unexpected(names.error());
-    for (const auto& name : *names) {
-      const auto number = parse_number(name, 1U << 22);
-      const auto audit = number ? proc_number(context, name, "sessionid") : std::nullopt;
-      if (audit && sessions.contains(*audit)) look_at(static_cast<pid_t>(*number));
-    }
-  }
+  if (!sessions.empty())
+    for (const pid_t one : all_processes(proc))
+      if (sessions.contains(audit_session(one, proc))) look_at(one);
   if (!oldest) return fail(Errc::refused, "this is no login session; open one through the gate, and confirm there");
   return *oldest;
 }

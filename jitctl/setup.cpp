@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <thread>
 
 #include "jitctl/app.hpp"
 #include "jitctl/exempt.hpp"
@@ -28,6 +30,9 @@
 
 namespace jit::ctl {
 namespace {
+
+constexpr std::chrono::seconds kReadSoon{2};
+constexpr std::chrono::milliseconds kAskAgain{50};
 
 struct Options {
   std::string host, approver, proof, role;
@@ -64,6 +69,7 @@ class Setup {
                             &Setup::write_approver, &Setup::write_role, &Setup::write_gates}) {
       if (auto done = (this->*step)(); !done) return tl::unexpected(done.error());
     }
+    wait_until_read();
     say_what_is_left();
     return Exit::done;
   }
@@ -342,6 +348,23 @@ class Setup {
       for (const auto& file : *files) did(fmt::format("{}/{}: observe", pam_dir(context_), file));
     }
     return {};
+  }
+
+  // jitd reads what was written a moment later; the next command in a script already counts on it.
+  void wait_until_read() {
+    const bool new_approver = line_ && !known_;
+    if (!new_approver && text_.empty()) return;
+    const auto policy = read_policy(policy_dir());
+    const auto until = std::chrono::steady_clock::now() + kReadSoon;
+    for (; std::chrono::steady_clock::now() < until; std::this_thread::sleep_for(kAskAgain)) {
+      const auto health = ask_jitd(context_, wire::Verb::health, {}, kReadSoon);
+      if (!health) return;  // it does not run, and reads them when it starts
+      const bool policy_read = !policy || health->value("policy_digest") == digest_text(policy->digest);
+      const auto warnings = health->result.all(wire::Tag::warning);
+      const bool nobody = std::ranges::any_of(
+          warnings, [](const std::string& warning) { return warning.starts_with("nobody is trusted to approve"); });
+      if (policy_read && !(new_approver && nobody)) return;
+    }
   }
 
   void say_what_is_left() {

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <thread>
 
-#include "jitd/effects/proc_files.hpp"
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/proc_files.hpp"
 
 namespace jit {
 namespace {

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "jitd/effects/freezer.hpp"
-#include "jitd/effects/proc_files.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/proc_files.hpp"
 
 namespace jit {
 namespace {

@@ -3,12 +3,12 @@
 #include <csignal>
 #include <optional>
 
-#include "jitd/effects/proc_files.hpp"
-#include "jitd/effects/proc_status.hpp"
 #include "jitd/effects/processes.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/pidfd.hpp"
+#include "jitd/sys/proc_files.hpp"
+#include "jitd/sys/proc_status.hpp"
 #include "jitd/sys/user_namespace.hpp"
 
 namespace jit {

@@ -11,10 +11,10 @@
 #include <optional>
 #include <set>
 
-#include "jitd/effects/proc_status.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/peer.hpp"
 #include "jitd/sys/pidfd.hpp"
+#include "jitd/sys/proc_status.hpp"
 
 namespace jit {
 namespace {
@@ -169,6 +169,7 @@ Result<void> NotedCommands::note(const std::string& grant, pid_t pid) {
 }
 
 void NotedCommands::keep_in_mind(const std::string& grant, pid_t pid) {
+  sweep();
   if (const auto start = started_ms(pid, proc_); start) in_mind_.push_back({grant, pid, *start, own_session(pid)});
 }
 
@@ -180,11 +181,10 @@ std::vector<NotedProcess> NotedCommands::all() const {
 
 // A grant may run many commands: of those that left nothing behind the notes go.
 void NotedCommands::sweep() {
-  const auto noted = notes_.all();
-  if (noted.size() < kSweepAt) return;
+  if (all().size() < kSweepAt) return;
   std::set<std::uint32_t> running;
   for (const pid_t pid : all_processes(proc_)) running.insert(audit_session(pid, proc_));
-  notes_.drop([&](const NotedProcess& one) {
+  drop([&](const NotedProcess& one) {
     const auto start = started_ms(one.pid, proc_);
     return (!start || *start != one.start) && (one.audit_session == 0 || !running.contains(one.audit_session));
   });

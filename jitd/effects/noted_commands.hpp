@@ -29,6 +29,8 @@ class NotedCommands {
   [[nodiscard]] Result<void> note(const std::string& grant, pid_t pid);
   // The same where it cannot be written down: known as long as this process is, and to no other.
   void keep_in_mind(const std::string& grant, pid_t pid);
+  // Every one that is noted, written down or not.
+  [[nodiscard]] std::vector<NotedProcess> all() const;
   // Its session was closed. What it left behind is still found where it has an audit session of its own.
   void forget(pid_t pid);
   using Which = std::function<bool(const NotedProcess& noted)>;
@@ -53,7 +55,6 @@ class NotedCommands {
  private:
   // The audit session of `pid` that no other process has; 0: none.
   [[nodiscard]] std::uint32_t own_session(pid_t pid) const;
-  [[nodiscard]] std::vector<NotedProcess> all() const;
   void sweep();
 
   ProcessNotes notes_;

@@ -13,10 +13,10 @@
 #include <csignal>
 #include <cstring>
 
-#include "jitd/effects/proc_files.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/pidfd.hpp"
+#include "jitd/sys/proc_files.hpp"
 #include "jitd/sys/system_bus.hpp"
 #include "policy/digest.hpp"
 

@@ -12,12 +12,12 @@
 #include <string_view>
 #include <thread>
 
-#include "jitd/effects/proc_files.hpp"
-#include "jitd/effects/proc_status.hpp"
 #include "jitd/sys/fd.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/peer.hpp"
 #include "jitd/sys/pidfd.hpp"
+#include "jitd/sys/proc_files.hpp"
+#include "jitd/sys/proc_status.hpp"
 #include "policy/text.hpp"
 
 namespace jit {

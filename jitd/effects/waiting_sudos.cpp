@@ -10,10 +10,10 @@
 #include <optional>
 #include <string_view>
 
-#include "jitd/effects/proc_status.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/peer.hpp"
 #include "jitd/sys/pidfd.hpp"
+#include "jitd/sys/proc_status.hpp"
 #include "jitd/sys/user_namespace.hpp"
 #include "policy/text.hpp"
 

@@ -12,10 +12,10 @@
 #include <set>
 
 #include "jitd/effects/own_units.hpp"
-#include "jitd/effects/proc_status.hpp"
 #include "jitd/sys/clock.hpp"
 #include "jitd/sys/peer.hpp"
 #include "jitd/sys/pidfd.hpp"
+#include "jitd/sys/proc_status.hpp"
 #include "tests/unit/catch.hpp"
 #include "tests/unit/sys/support.hpp"
 
@@ -221,6 +221,22 @@ TEST_CASE("P2, P6: a command that cannot be written down is known all the same, 
   CHECK(commands.kill(of(kOther)).killed.contains(kOther));
   CHECK(one.gone());
   CHECK(commands.kill(of(kOther)).killed.empty());
+}
+
+TEST_CASE("of commands that cannot be written down, those that left nothing are forgotten", "[effects][commands]") {
+  if (skipped() || !may_audit()) return;
+  const TempDir dir;
+  NotedCommands commands(system_files(), dir / "nowhere");
+  for (int i = 0; i < 70; ++i) {
+    const Command over("exit 0", true);
+    commands.keep_in_mind(kGrant, over.pid());
+  }
+  Command left(kLeft, true);
+  commands.keep_in_mind(kGrant, left.pid());
+  CHECK(commands.all().size() < 70);
+  left.go(2);
+  CHECK(commands.kill(of(kGrant)).killed.contains(kGrant));
+  CHECK(left.gone());
 }
 
 TEST_CASE("P3: what another grant's command runs is not the first one's, though it was started from within",

@@ -409,12 +409,20 @@ TEST_CASE("confirming a gate", "[jitctl]") {
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::failed);  // nothing waits
   // The audit session that we are in has two processes, the older of them from 50 s after boot; a third is of
   // another.
-  const auto process = [&](const std::string& pid, const std::string& session, const std::string& ticks) {
-    std::filesystem::create_directories(f.root + "/proc/" + pid);
-    f.put("proc/" + pid + "/sessionid", session);
-    f.put("proc/" + pid + "/stat", pid + " (a) b) S 1 1 1 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 " + ticks + " 0 0\n");
+  struct Links {
+    std::string parent = "1", session = "1";
   };
-  process("self", "7", "0");
+  const auto process = [&](const std::string& pid, const std::string& audit, const std::string& ticks,
+                           const Links& links = {}) {
+    const std::string dir = "proc/" + pid;
+    std::filesystem::create_directories(f.root + "/" + dir);
+    f.put(dir + "/sessionid", audit);
+    f.put(dir + "/stat", pid + " (a) b) S 1 1 1 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 " + ticks + " 0 0\n");
+    f.put(dir + "/status", "Name:\ta) b\nPPid:\t" + links.parent +
+                               "\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\nNSsid:\t" + links.session + "\n");
+  };
+  const std::string self = std::to_string(::getpid());
+  process(self, "7", "9900");
   process("300", "7", "9000");
   process("200", "7", "5000");
   process("100", "6", "1000");
@@ -429,28 +437,21 @@ TEST_CASE("confirming a gate", "[jitctl]") {
   REQUIRE(remember(f.context, "login", {boot_id, 49999, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::failed);
   // In an audit session that sudo began, in a login that was there before the change: it is that login's.
-  process("self", "9", "9500");
-  f.put("proc/self/stat", "900 (jitctl) S 301 900 250 0\n");
-  process("301", "9", "9400");
-  f.put("proc/301/stat", "301 (sudo) S 200 301 250 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 9400 0 0\n");
+  process(self, "9", "9500", {"301", "250"});
+  process("301", "9", "9400", {"200", "250"});
   REQUIRE(remember(f.context, "login", {boot_id, 60000, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::refused);
-  process("self", "7", "0");
   // Where nobody has one, the shell that it was typed in counts: from 40 s after boot.
   const std::string unset = "4294967295";
-  process("self", "10", "9500");
-  f.put("proc/self/stat", "900 (jitctl) S 302 900 250 0\n");
-  process("302", "10", "9400");
-  f.put("proc/302/stat", "302 (sudo) S 250 302 250 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 9400 0 0\n");
-  process("250", unset, "4000");
-  f.put("proc/250/stat", "250 (bash) S 20 250 250 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 4000 0 0\n");
-  process("20", unset, "100");
-  f.put("proc/20/stat", "20 (containerd) S 1 20 20 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0\n");
+  process(self, "10", "9500", {"302", "250"});
+  process("302", "10", "9400", {"250", "250"});
+  process("250", unset, "4000", {"20", "250"});
+  process("20", unset, "100", {"1", "20"});
   REQUIRE(remember(f.context, "login", {boot_id, 40000, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::refused);
   REQUIRE(remember(f.context, "login", {boot_id, 39999, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::failed);  // by its timer alone
-  process("self", "7", "0");
+  process(self, "7", "9900");
   // Another boot: its timers are gone with it.
   REQUIRE(remember(f.context, "login", {boot, UINT64_MAX / 2, "t.timer"}).has_value());
   CHECK(f.jitctl({"gate", "confirm", "login"}) == Exit::done);

@@ -1,5 +1,6 @@
 // jitctl setup and doctor: nothing is written before all of it is known to be good, and what is left is said.
 #include "jitctl/checkup.hpp"
+#include "jitctl/policy_files.hpp"
 #include "jitctl/trust_edit.hpp"
 #include "tests/unit/jitctl/fixture.hpp"
 
@@ -40,6 +41,23 @@ TEST_CASE("setup without flags says what is still to do, and by what line approv
   REQUIRE(trust.lines.size() == 1);
   CHECK(trust.lines[0].principal == "db1");
   CHECK(trust.lines[0].allows_namespace("jit-request"));
+}
+
+TEST_CASE("setup goes on when jitd has read what it wrote: the next command counts on it", "[jitctl]") {
+  Host f;
+  int asked = 0;
+  f.daemon.on(Verb::health, [&](const Row&) {
+    const auto policy = read_policy(f.root + "/etc/jit/policy.d");
+    Row result;
+    if (++asked == 1) result.text(Tag::warning, "nobody is trusted to approve: no usable line");
+    Row digest;
+    digest.text(Tag::name, "policy_digest");
+    digest.text(Tag::value, asked == 2 ? "sha256:of before" : digest_text(policy.value().digest));
+    return done(result, {digest});
+  });
+  CHECK(f.jitctl({"setup", "--unproven", "--approver", "carol=" + f.key, "--role", "web", "--groups", "web",
+                  "--eligible", "root"}) == Exit::done);
+  CHECK(asked == 3);
 }
 
 TEST_CASE("setup writes nothing when some of it is wrong", "[jitctl]") {

@@ -1,9 +1,9 @@
-#include "jitd/effects/proc_status.hpp"
+#include "jitd/sys/proc_status.hpp"
 
 #include <algorithm>
 
-#include "jitd/effects/proc_files.hpp"
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/proc_files.hpp"
 #include "policy/text.hpp"
 
 namespace jit {

@@ -1,4 +1,4 @@
-#include "jitd/effects/proc_files.hpp"
+#include "jitd/sys/proc_files.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
