@@ -244,9 +244,12 @@ TEST_CASE("P2: what sudo lets its user run without the grant goes on, and nothin
     once.once = true;
     const Outcome other = world.submitted(world.sign(once, {"carol", "dave"}));
     REQUIRE(world.state(other.id) == GrantState::active);
+    world.host.processes[503] = 0;  // the very command that the other gives too
+    REQUIRE(elevated(world, kAlice, "postgres", 503, "", {"sudo", "-u", "postgres", "/usr/bin/psql"}) == shell.id);
     world.engine->release({kAlice, std::nullopt, 1}, shell.id, false, {});
     CHECK(world.questions.still_asked.empty());
     CHECK_FALSE(world.host.running.contains(500));
+    CHECK_FALSE(world.host.running.contains(503));
     CHECK(world.host.held_back.empty());
   }
   SECTION("by another that has ended meanwhile it does not") {
