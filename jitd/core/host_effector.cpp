@@ -182,6 +182,7 @@ Result<void> HostEffector::give_all(const std::vector<Entitlement>& entitlements
   const auto lock = lock_for_giving();
   if (!lock) return tl::unexpected(lock.error());
   std::vector<const Entitlement*> all;
+  all.reserve(entitlements.size());
   for (const Entitlement& entitlement : entitlements) all.push_back(&entitlement);
   if (auto given = ledger_.give(all); !given) return given;
   for (const Entitlement& entitlement : entitlements)

@@ -78,6 +78,7 @@ bool end_holders(const Processes& processes, const std::string& etc, const std::
     grant_of.emplace(one.uid, one.grant);
   }
   std::vector<uid_t> users;
+  users.reserve(grant_of.size());
   for (const auto& [uid, grant] : grant_of) users.push_back(uid);
   const FrozenUsers still(processes.tree(), frozen, users);
   const Processes::Ended ended = processes.kill_holders(holders, entitled);
