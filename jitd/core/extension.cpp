@@ -97,8 +97,7 @@ void EngineImpl::follow_up(const std::map<std::string, EndRecord>& ends) {
     if (!before || !before->in_force()) continue;
     GrantRecord& record = life->record;
     const auto marked = ends.find(entitlement_id(record));
-    const bool begun = life->resumed ||
-                       (marked != ends.end() && marked->second.digest == digest_text(record.digest));
+    const bool begun = life->resumed || (marked != ends.end() && marked->second.digest == digest_text(record.digest));
     if (begun) {
       followed(before, *life);
       continue;
