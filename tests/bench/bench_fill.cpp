@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "jitd/core/clock_guard.hpp"
+#include "jitd/core/open_store.hpp"
 #include "jitd/store/records.hpp"
 #include "jitd/store/store.hpp"
 #include "jitd/sys/clock.hpp"
@@ -65,6 +67,13 @@ int fill(const Wish& wish, const jit::Effects& effects) {
   if (!held) return failed("held", held.error());
   auto transaction = (*store)->begin();
   if (!transaction) return failed("jit.db", transaction.error());
+  // A database without a mark is a new one, and a new one beside `ends` one that was lost.
+  jit::ClockMark mark;
+  mark.wall_ms = mark.anchor_wall_ms = now.wall_ms;
+  mark.boot_id = clock.boot_id();
+  mark.boot_ms = mark.anchor_boot_ms = now.boot_ms;
+  if (auto done = (*store)->set_value(jit::kClockMark, jit::to_text(mark)); !done)
+    return failed("the mark", done.error());
   std::size_t slot = 0;
   for (unsigned i = 0; i < wish.count; ++i) {
     const jit::GrantRecord record = grant(i, wish, now, clock.boot_id());
@@ -93,7 +102,7 @@ int main(int argc, char* argv[]) {
   Wish wish;
   if (argc > 1) wish.count = static_cast<unsigned>(std::strtoul(argv[1], nullptr, 10));
   const std::string var = kVar;
-  for (const char* name : {"/jit.db", "/jit.db-wal", "/jit.db-shm", "/ends", "/held"})
+  for (const char* name : {"/jit.db", "/jit.db-wal", "/jit.db-shm", "/jit.db.head", "/ends", "/held"})
     std::remove((var + name).c_str());
   if (wish.count == 0) return 0;
   if (argc != 5) return failed("wanted", {jit::Errc::invalid, "N SECONDS ROLE EFFECTS", 0});
