@@ -10,7 +10,6 @@ namespace jit {
 namespace {
 
 constexpr std::uint64_t kBusyRetryMs = 50;  // a lock is held: /etc/.pwd.lock by passwd(1), say
-constexpr std::uint64_t kBusyGiveUpMs = 5000;
 constexpr std::uint64_t kInForceSoonMs = 20;
 constexpr std::size_t kSaveAt = 1000;
 constexpr std::uint64_t kUnavailableRetryMs = 5000;  // name services do not answer
@@ -106,6 +105,8 @@ void EngineImpl::with_account(const LifePtr& life, const Result<Account>& accoun
   if (!life->resumed && !record.extends.empty()) {
     if (waits_for_extended(life))
       return keep_pending(life, "waits for the grant that it extends", kUnavailableRetryMs);
+    if (other_extends(*life))
+      return keep_pending(life, "waits for another one that extends the same grant", kUnavailableRetryMs);
     if (why = cannot_extend(*life, judged); !why.empty()) return end(life, "policy", why);
   }
   with_decision(life, *account, judged);
@@ -218,15 +219,15 @@ void EngineImpl::commit_activation(const LifePtr& life, const Account& account, 
   decided(*life);
 }
 
+void EngineImpl::try_again(Life& life) {
+  life.retry_boot_ms = now().boot_ms + kBusyRetryMs;
+  changed();
+}
+
 void EngineImpl::give(const LifePtr& life) {
   const Entitlement entitlement = entitlement_of(*life);
   const auto failed = [&](const Error& error) {
-    const std::uint64_t at = now().boot_ms;
-    if (error.code == Errc::busy && at < life->give_up_boot_ms) {
-      life->retry_boot_ms = at + kBusyRetryMs;
-      changed();
-      return;
-    }
+    if (error.code == Errc::busy && now().boot_ms < life->give_up_boot_ms) return try_again(*life);
     end(life, "failed", "it could not be given: " + error.message);
   };
   life->on_host = true;
@@ -237,11 +238,24 @@ void EngineImpl::give(const LifePtr& life) {
       return failed(done.error());
     }
     prepare_problem_.clear();
-    life->step = Life::Step::giving;
+    if (Result<void> done = announce({life}); !done) return failed(done.error());
   }
   ++gives_[life->record.uid];
   if (Result<void> done = ports_.effector.give(entitlement); !done) return failed(done.error());
   prove(life);
+}
+
+// On the board before sudo has a rule: whoever is quicker than the proof of it is asked about, and refused.
+Result<void> EngineImpl::announce(const std::vector<LifePtr>& lives) {
+  for (const LifePtr& life : lives) life->step = Life::Step::giving;
+  const bool rules = std::ranges::any_of(lives, [&](const LifePtr& life) {
+    return !entitlement_of(*life).effects.sudo.empty() && !extends_active(*life);
+  });
+  if (!rules) return {};
+  Result<void> done = ports_.effector.publish(entitlements(Which::on_board));
+  if (!done)
+    for (const LifePtr& life : lives) life->step = Life::Step::preparing;
+  return done;
 }
 
 void EngineImpl::prove(const LifePtr& life) {
@@ -251,6 +265,8 @@ void EngineImpl::prove(const LifePtr& life) {
   ports_.questions.readback(life->record.user, entitlement.effects, entitlement.grant,
                             later<bool>([this, life, attempt = life->attempt](const Result<bool>& right) {
                               if (life->attempt != attempt) return;
+                              if (!right && right.error().code == Errc::busy && now().boot_ms < life->give_up_boot_ms)
+                                return try_again(*life);
                               if (!right) {
                                 return end(life, "failed",
                                            "sudo could not be asked what it gives: " + right.error().message);
@@ -276,7 +292,7 @@ void EngineImpl::come_into_force() {
   std::erase_if(lives, [](const LifePtr& life) { return life->record.state != GrantState::activating; });
   if (lives.empty()) return;
   for (const LifePtr& life : lives) life->record.state = GrantState::active;
-  if (Result<void> done = ports_.effector.publish(entitlements(Which::in_force)); !done) {
+  if (Result<void> done = ports_.effector.publish(entitlements(Which::on_board)); !done) {
     std::vector<Ending> endings;
     for (const LifePtr& life : lives) {
       life->record.state = GrantState::activating;

@@ -26,6 +26,7 @@ struct Entitlement {
   std::uint64_t boot_deadline_ms = 0;  // in this boot
   std::int64_t began = 0;              // wall seconds: when it, or the first that it goes back to, was activated
   bool once = false;                   // for one session: without jitd nobody knows whether that has begun
+  bool being_given = false;            // not in force yet: it opens nothing, and what sudo runs by it is asked about
 };
 
 // An elevated command of which sudo can be asked, when its grant ends, whether it would be let in without it.

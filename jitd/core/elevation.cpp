@@ -147,6 +147,8 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
   std::vector<Giving> by_rule, by_gate;
   for (const auto& [digest, life] : lives_) {
     const GrantRecord& record = life->record;
+    if (record.uid == what.uid && being_given(*life) && !extends_active(*life) && fit_of(*life, what.target, words))
+      return answer<Elevated>(reply, fail(Errc::refused, "role " + record.role + " is being given; run it again"));
     if (record.state != GrantState::active || record.uid != what.uid || left_ms(*life, at) <= 0) continue;
     if (const auto fit = fit_of(*life, what.target, words)) {
       by_rule.push_back({life, *fit});

@@ -29,7 +29,7 @@ void EngineImpl::end(std::vector<Ending> endings) {
     endings.push_back({life, "policy", "the grant that it extends has ended; ask anew", {}});
   }
   std::vector<EndOrder> orders;
-  std::vector<LifePtr> kept;  // an extension that came to nothing leaves what it was to extend
+  std::vector<LifePtr> kept;  // an extension that came to nothing leaves what it was to extend, or what was quicker
   for (const Ending& ending : endings) {
     Life& life = *ending.life;
     ++life.attempt;  // late answers find nobody
@@ -37,10 +37,9 @@ void EngineImpl::end(std::vector<Ending> endings) {
     life.retry_boot_ms = 0;
     resumed(life);
     if (!life.on_host) continue;
-    const LifePtr before = extended_by(life.record);
-    if (before && before->record.state == GrantState::active && !ending_now.contains(before->record.digest)) {
+    if (const LifePtr other = shares_with(life); other && !ending_now.contains(other->record.digest)) {
       life.on_host = false;
-      kept.push_back(before);
+      kept.push_back(other);
       continue;
     }
     Entitlement held = entitlement_of(life);
@@ -177,7 +176,7 @@ void EngineImpl::report(const Taken& taken) {
 }
 
 void EngineImpl::publish() {
-  if (Result<void> done = ports_.effector.publish(entitlements(Which::in_force)); !done) {
+  if (Result<void> done = ports_.effector.publish(entitlements(Which::on_board)); !done) {
     Taken said;
     said.failures.push_back("the board could not be written: " + done.error().message);
     report(said);

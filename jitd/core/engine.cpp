@@ -115,19 +115,26 @@ std::vector<Entitlement> EngineImpl::entitlements(Which which) const {
   std::vector<const Life*> here;
   std::set<Digest> followed;  // one entitlement stands for both
   for (const auto& [digest, life] : lives_) {
-    const bool given = life->step == Life::Step::giving || life->step == Life::Step::proving;
-    if (life->record.state != GrantState::active &&
-        !(which == Which::given && life->record.state == GrantState::activating && given)) {
-      continue;
+    if (life->record.state != GrantState::active) {
+      if (!being_given(*life)) continue;
+      // The board says what the one before it opens until it follows, and needs none that sudo has no rule of.
+      if (which == Which::on_board && (extends_active(*life) || entitlement_of(*life).effects.sudo.empty())) continue;
     }
     here.push_back(life.get());
     if (!life->record.extends.empty()) followed.insert(life->record.extends.front());
   }
   std::vector<Entitlement> wanted;
   for (const Life* life : here) {
-    if (!followed.contains(life->record.digest)) wanted.push_back(entitlement_of(*life));
+    if (followed.contains(life->record.digest)) continue;
+    wanted.push_back(entitlement_of(*life));
+    wanted.back().being_given = life->record.state != GrantState::active;
   }
   return wanted;
+}
+
+bool EngineImpl::being_given(const Life& life) {
+  return life.record.state == GrantState::activating &&
+         (life.step == Life::Step::giving || life.step == Life::Step::proving);
 }
 
 void EngineImpl::tick() {
@@ -142,6 +149,8 @@ void EngineImpl::tick() {
       to_decide_.push_back(life);
     } else if (life->step == Life::Step::preparing || life->step == Life::Step::giving) {
       give(life);
+    } else if (life->step == Life::Step::proving) {
+      prove(life);
     } else {
       try_activate(life);
     }

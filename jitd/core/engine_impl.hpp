@@ -105,11 +105,13 @@ class EngineImpl final : public Engine {
                const Fields& more = {});
   [[nodiscard]] Outcome outcome_of(const Life& life) const;
   [[nodiscard]] std::vector<LifePtr> lives_where(bool (*wanted)(const Life&)) const;
-  // in_force: what stands on the board. given: with those whose records are durable and that are being given or
-  // proven. A grant that is still to be decided, for the first time or again after a start, is in neither: it gets
-  // nothing before that, and what a start could not take of it is taken by the next reconcile.
-  enum class Which : std::uint8_t { in_force, given };
+  // given: those in force, and those whose records are durable and that are being given or proven. on_board: of the
+  // latter only what sudo has a rule of. A grant that is still to be decided, for the first time or again after a
+  // start, is in neither: it gets nothing before that, and what a start could not take of it is taken by the next
+  // reconcile.
+  enum class Which : std::uint8_t { on_board, given };
   [[nodiscard]] std::vector<Entitlement> entitlements(Which which) const;
+  [[nodiscard]] static bool being_given(const Life& life);  // the host may have it; not proven yet
   void ask_accounts();
   void account_is(const std::string& user, const Result<Account>& account);
   void decide_again();  // every life, after policy, people, trust or locks changed
@@ -203,6 +205,8 @@ class EngineImpl final : public Engine {
   void with_decision(const LifePtr& life, const Account& account, const Judged& judged);
   void commit_activation(const LifePtr& life, const Account& account, const Judged& judged, const Effects& effects);
   void give(const LifePtr& life);
+  void try_again(Life& life);  // a moment later: others hold a lock, or helpers have enough to do
+  Result<void> announce(const std::vector<LifePtr>& lives);
   void prove(const LifePtr& life);
   [[nodiscard]] Result<Effects> effects_now(const Life& life, const Role& role);
   void activated(const LifePtr& life);  // given, and proven where sudo is asked
@@ -219,6 +223,10 @@ class EngineImpl final : public Engine {
   [[nodiscard]] std::string cannot_extend(const Life& life, const Judged& judged);
   // When it, or the first grant that it goes back to, was activated: what they gave was given from then on.
   [[nodiscard]] std::int64_t began(const GrantRecord& record) const;
+  [[nodiscard]] bool extends_active(const Life& life) const;
+  [[nodiscard]] bool other_extends(const Life& life) const;  // another one is about to take over the same grant
+  // What is in force under the same id on the host, `life` aside; null: nothing is.
+  [[nodiscard]] LifePtr shares_with(const Life& life) const;
   [[nodiscard]] bool waits_for_extended(const LifePtr& life);  // the other is still coming back after a start
   void followed(const LifePtr& life, const Life& by);          // `by` is in force in its place
   // What a start finds of extensions that were begun: in force in the place of the other, or to be decided again.

@@ -51,6 +51,25 @@ bool EngineImpl::waits_for_extended(const LifePtr& life) {
   return before != nullptr && before->record.state == GrantState::activating;
 }
 
+bool EngineImpl::extends_active(const Life& life) const {
+  const LifePtr before = extended_by(life.record);
+  return before != nullptr && before->record.state == GrantState::active;
+}
+
+EngineImpl::LifePtr EngineImpl::shares_with(const Life& life) const {
+  if (life.record.extends.empty()) return nullptr;
+  const LifePtr other = in_force_as(entitlement_id(life.record));
+  return other.get() == &life ? nullptr : other;
+}
+
+bool EngineImpl::other_extends(const Life& life) const {
+  return std::ranges::any_of(lives_, [&](const auto& entry) {
+    const GrantRecord& other = entry.second->record;
+    return entry.second.get() != &life && other.state == GrantState::activating && !other.extends.empty() &&
+           other.extends.front() == life.record.extends.front();
+  });
+}
+
 std::string EngineImpl::cannot_extend(const Life& life, const Judged& judged) {
   const GrantRecord& record = life.record;
   const LifePtr before = extended_by(record);
@@ -91,15 +110,15 @@ void EngineImpl::followed(const LifePtr& life, const Life& by) {
 }
 
 void EngineImpl::follow_up(const std::map<std::string, EndRecord>& ends) {
+  std::vector<LifePtr> begun;
   for (const LifePtr& life :
        lives_where([](const Life& one) { return one.in_force() && !one.record.extends.empty(); })) {
     const LifePtr before = extended_by(life->record);
     if (!before || !before->in_force()) continue;
     GrantRecord& record = life->record;
     const auto marked = ends.find(entitlement_id(record));
-    const bool begun = life->resumed || (marked != ends.end() && marked->second.digest == digest_text(record.digest));
-    if (begun) {
-      followed(before, *life);
+    if (life->resumed || (marked != ends.end() && marked->second.digest == digest_text(record.digest))) {
+      begun.push_back(life);
       continue;
     }
     record.state = GrantState::pending;
@@ -108,6 +127,9 @@ void EngineImpl::follow_up(const std::map<std::string, EndRecord>& ends) {
     life->on_host = false;
     touch(life);
   }
+  // When what the others would have is known to be nobody's: of two that extend the same one ends the other.
+  for (const LifePtr& life : begun)
+    if (const LifePtr before = extended_by(life->record); before && !life->over()) followed(before, *life);
 }
 
 void EngineImpl::keep_extended(const LifePtr& life) {

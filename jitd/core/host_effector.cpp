@@ -403,9 +403,9 @@ Result<void> HostEffector::publish(const std::vector<Entitlement>& wanted) {
     grant.uid = entitlement.uid;
     grant.not_after_ms = end.wall_ms;
     grant.boot_deadline_ms = end.boot_ms;
-    grant.opens = entitlement.effects.opens;
+    if (!entitlement.being_given) grant.opens = entitlement.effects.opens;
     grant.has_sudo = !entitlement.effects.sudo.empty();
-    grant.conditional = entitlement.once;
+    grant.conditional = entitlement.once || entitlement.being_given;
     grant.live = !carried.ended.contains(entitlement.grant);
     content.grants.push_back(std::move(grant));
   }

@@ -29,6 +29,8 @@ struct Voice {
   std::vector<Signer> signers;
 };
 
+constexpr std::uint64_t kBusyGiveUpMs = 5000;  // what others hold up is given up after so long
+
 struct Life {
   GrantRecord record;
   std::optional<GrantDocument> direct;       // of a direct grant that is still to be activated

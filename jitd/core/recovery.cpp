@@ -83,7 +83,6 @@ Result<void> EngineImpl::recover() {
   }
   if (ends_known) follow_up(ends);
   const Instant at = now();
-  end_due(at);
   std::vector<Ending> endings;
   for (const LifePtr& life : lives_where([](const Life& one) { return one.in_force(); })) {
     if (!ends_known) {
@@ -98,6 +97,7 @@ Result<void> EngineImpl::recover() {
     }
   }
   end(std::move(endings));
+  end_due(at);
   decide_more();
   // Those that were decided but not begun.
   for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
@@ -201,12 +201,16 @@ void EngineImpl::bring_back() {
   end(std::exchange(to_end_, {}));
   std::vector<LifePtr> lives;
   std::vector<Entitlement> entitlements;
-  std::size_t with_sudo = 0;
+  auto with_sudo = static_cast<std::size_t>(std::ranges::count_if(lives_, [this](const auto& entry) {
+    return entry.second->step == Life::Step::proving && !entitlement_of(*entry.second).effects.sudo.empty();
+  }));
   for (const LifePtr& life : std::exchange(to_give_, {})) {
     if (!life->in_force() || life->step != Life::Step::preparing) continue;
     Entitlement one = entitlement_of(*life);
-    // sudo's own check of a drop-in takes its time, and the loop has other things to do.
+    // sudo's own check of a drop-in takes its time, the loop has other things to do, and so have the helpers: no more
+    // than these are being proven at once.
     if (!one.effects.sudo.empty() && ++with_sudo > kDropinsTogether) {
+      life->give_up_boot_ms = began + kBusyGiveUpMs;  // its turn has not come
       to_give_.push_back(life);
       continue;
     }
@@ -214,13 +218,16 @@ void EngineImpl::bring_back() {
     entitlements.push_back(std::move(one));
   }
   if (!to_give_.empty()) {
-    bring_back_boot_ms_ = began + 1;
+    bring_back_boot_ms_ = began + (lives.empty() ? kBringBackMs : 1);
     changed();
   }
   if (lives.empty()) return;
   for (const LifePtr& life : lives) life->on_host = true;
   Result<void> done = ports_.effector.prepare_all(entitlements);
+  if (done) done = announce(lives);
   if (done) done = ports_.effector.give_all(entitlements);
+  if (!done)
+    for (const LifePtr& life : lives) life->step = Life::Step::preparing;
   asking_->gifts_changed();
   if (!done && done.error().code == Errc::busy && began < lives.front()->give_up_boot_ms) {
     to_give_.insert(to_give_.end(), lives.begin(), lives.end());

@@ -125,7 +125,12 @@ Result<void> FakeEffector::publish(const std::vector<Entitlement>& wanted) {
   return plug_.through([&]() -> Result<void> {
     if (Result<void> fine = failing("publish"); !fine) return fine;
     board.clear();
-    for (const Entitlement& one : wanted) board[one.grant] = one;
+    announced.clear();
+    for (const Entitlement& one : wanted)
+      if (one.being_given)
+        announced.insert(one.grant);
+      else
+        board[one.grant] = one;
     return {};
   });
 }

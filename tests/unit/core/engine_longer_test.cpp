@@ -345,6 +345,33 @@ TEST_CASE("P2: an extension that fails leaves what it was to extend, with its ow
   CHECK(world.state(first.id) == GrantState::ended);
 }
 
+TEST_CASE("of two extensions that are approved at once one follows, and the other takes nothing away",
+          "[core][engine][extend]") {
+  World world;
+  const Outcome shell = world.active(kAlice, "shell");
+  const Outcome first = world.wished(kAlice, more(shell.id, kHour * 2));
+  const Outcome second = world.wished(kAlice, more(shell.id, kHour * 3, "other words"));
+  const bool across_start = GENERATE(false, true);
+  world.questions.late = true;
+  world.submit(world.review(first.id, "carol"));
+  world.submit(world.review(second.id, "carol"));
+  if (across_start) {
+    world.restart();
+    CHECK(world.host.board.empty());
+  }
+  world.questions.answer_all();
+  world.questions.late = false;
+  CHECK(world.host.given.contains(shell.id));
+  world.pass(10);
+  const bool first_won = world.state(first.id) == GrantState::active;
+  CHECK(world.state(first_won ? second.id : first.id) == GrantState::refused);
+  CHECK(world.state(first_won ? first.id : second.id) == GrantState::active);
+  CHECK(world.state(shell.id) == GrantState::ended);
+  CHECK(world.host.given.contains(shell.id));
+  CHECK(world.inconsistency().empty());
+  world.audit();
+}
+
 TEST_CASE("limits.total bounds what a rule gives by itself in 24 hours", "[core][engine][total]") {
   World world;
   world.policy_text += R"toml(

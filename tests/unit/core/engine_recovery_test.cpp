@@ -217,6 +217,29 @@ TEST_CASE("P4: where one grant ended while jitd was down, no other is on the boa
   CHECK(world.host.nothing_held());
 }
 
+TEST_CASE("P9: what was in force before the database took it is told as ended, not as refused", "[core][engine]") {
+  World world;
+  const Outcome asked = world.asked(kAlice, "shell");
+  world.questions.late = true;
+  world.submit(world.review(asked.id, "carol"));
+  while (!world.host.given.contains(asked.id)) {
+    REQUIRE_FALSE(world.questions.waiting.empty());
+    const auto next = std::move(world.questions.waiting.front());
+    world.questions.waiting.pop_front();
+    next();
+  }
+  world.full_disk = true;
+  world.questions.answer_all();
+  REQUIRE(world.host.board.contains(asked.id));
+  world.stop();
+  world.full_disk = false;
+  world.questions.late = false;
+  world.clock.pass(5 * 3600 * 1000);
+  world.start();
+  CHECK(world.state(asked.id) == GrantState::ended);
+  CHECK(world.host.nothing_held());
+}
+
 TEST_CASE("many grants that come back after a start share one board, one record and one rewrite", "[core][engine]") {
   World world;
   for (std::uint32_t i = 0; i < 50; ++i) {
@@ -285,6 +308,50 @@ TEST_CASE("many grants that come back after a start share one board, one record 
     CHECK_FALSE(world.host.member("u49", "postgres"));
     CHECK(world.inconsistency().empty());
   }
+}
+
+TEST_CASE("of many drop-ins that come back only so many are asked about at once", "[core][engine]") {
+  World world;
+  world.policy_text += R"(
+[roles.many]
+eligible = ["@users"]
+opens = ["sudo"]
+dangerous = true
+[[roles.many.sudo]]
+as = "postgres"
+commands = ["/usr/bin/psql"]
+[[roles.many.rules]]
+then = "approve"
+)";
+  world.reload();
+  constexpr std::size_t kMany = 100, kAtOnce = 32;
+  for (std::uint32_t i = 0; i < kMany; ++i) {
+    const std::string name = "u" + std::to_string(i);
+    world.questions.accounts[name] = {name, 3000 + i, 100, {"users"}};
+    REQUIRE(world.asked(3000 + i, "many").state == GrantState::active);
+  }
+  world.stop();
+  world.host.given.clear();
+  world.questions.late = true;
+  world.start();
+  const auto answer = [&] {
+    if (world.questions.waiting.empty()) return;
+    const auto next = std::move(world.questions.waiting.front());
+    world.questions.waiting.pop_front();
+    next();
+  };
+  while (world.host.given.empty()) answer();  // who they are
+  std::size_t most = 0;
+  for (int i = 0; i < 2000 && world.host.board.size() < kMany; ++i) {
+    world.clock.pass(10), world.engine->tick();
+    most = std::max(most, world.host.given.size() - world.host.board.size());
+    world.questions.readback_says =
+        i > 50 && i < 60 ? Result<bool>(jit::fail(Errc::busy, "too many questions")) : Result<bool>(true);
+    if (i % 3 == 0) answer();
+  }
+  CHECK(most == kAtOnce);
+  CHECK(world.host.board.size() == kMany);
+  CHECK(world.inconsistency().empty());
 }
 
 TEST_CASE("grants that ended while jitd was down end together", "[core][engine]") {

@@ -85,7 +85,8 @@ TEST_CASE("P2: no command belongs to a grant before it is in force or past its e
     answer();
   }
   REQUIRE(world.state(asked.id) == GrantState::activating);
-  CHECK(elevated(world, kAlice, "postgres") == "none");
+  CHECK(elevated(world, kAlice, "postgres").starts_with("refused: "));
+  CHECK(world.host.running.empty());
   world.questions.answer_all();
   REQUIRE(world.state(asked.id) == GrantState::active);
   CHECK(elevated(world, kAlice, "postgres") == asked.id);
@@ -259,6 +260,42 @@ TEST_CASE("P2: what sudo lets its user run without the grant goes on, and nothin
     CHECK(world.host.running.empty());
     CHECK(world.host.held_back.empty());
   }
+}
+
+TEST_CASE("P2: what sudo runs by a rule that is not proven yet is refused: nobody would end it", "[core][engine]") {
+  World world;
+  const Outcome asked = world.asked(kAlice, "shell");
+  const bool after_start = GENERATE(false, true);
+  if (after_start) {
+    world.submitted(world.review(asked.id, "carol"));
+    world.stop();
+    world.host.given.clear();
+    world.host.board.clear();
+    world.questions.late = true;
+    world.start();
+    world.questions.waiting.front()();  // who alice is
+    world.questions.waiting.pop_front();
+  } else {
+    world.questions.late = true;
+    world.submit(world.review(asked.id, "carol"));
+    for (int i = 0; i < 10 && !world.host.given.contains(asked.id) && !world.questions.waiting.empty(); ++i) {
+      const auto next = std::move(world.questions.waiting.front());
+      world.questions.waiting.pop_front();
+      next();
+    }
+  }
+  REQUIRE(world.host.given.contains(asked.id));  // sudo has the rule, and is being asked what it says
+  REQUIRE(world.host.calls.size() > 3);
+  CHECK(std::vector<std::string>(world.host.calls.end() - 3, world.host.calls.end()) ==
+        std::vector<std::string>{"prepare", "publish", "give"});
+  CHECK(world.host.announced.contains(asked.id));
+  CHECK(world.host.board.empty());
+  CHECK(elevated(world, kAlice, "postgres", 500).starts_with("refused: "));
+  CHECK(elevated(world, kAlice, "root", 500) == "none");  // by a rule of somebody else's
+  CHECK(elevated(world, kBob, "postgres", 500) == "none");
+  world.questions.answer_all();
+  CHECK(world.host.announced.empty());
+  CHECK(elevated(world, kAlice, "postgres", 500) == asked.id);
 }
 
 TEST_CASE("P2: a command whose end could not be kept is refused", "[core][engine]") {

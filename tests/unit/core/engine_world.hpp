@@ -97,6 +97,7 @@ class FakeEffector final : public Effector {
 
   std::map<std::string, Entitlement> given;              // by grant
   std::map<std::string, Entitlement> board;              // by grant
+  std::set<std::string> announced;                       // on the board, and not in force yet
   std::set<std::pair<std::string, std::string>> before;  // memberships that are not ours
   std::set<std::int32_t> recorded;                       // processes whose sudo records
   std::map<std::string, EndRecord> disk;                 // `ends`
