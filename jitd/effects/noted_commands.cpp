@@ -181,7 +181,7 @@ std::vector<NotedProcess> NotedCommands::all() const {
 
 // A grant may run many commands: of those that left nothing behind the notes go.
 void NotedCommands::sweep() {
-  if (all().size() < kSweepAt) return;
+  if (all().size() < kSweepAt || !can_look()) return;
   std::set<std::uint32_t> running;
   for (const pid_t pid : all_processes(proc_)) running.insert(audit_session(pid, proc_));
   drop([&](const NotedProcess& one) {

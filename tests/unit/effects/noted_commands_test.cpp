@@ -235,6 +235,15 @@ TEST_CASE("of commands that cannot be written down, those that left nothing are 
   commands.keep_in_mind(kGrant, left.pid());
   CHECK(commands.all().size() < 70);
   left.go(2);
+  // Without descriptors nobody is seen, which is not "nobody there".
+  for (int i = 0; i < 70; ++i) commands.keep_in_mind(kGrant, left.pid());
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit none{3, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  commands.keep_in_mind(kGrant, left.pid());
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(commands.all().size() >= 70);
   CHECK(commands.kill(of(kGrant)).killed.contains(kGrant));
   CHECK(left.gone());
 }
