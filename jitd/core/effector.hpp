@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,13 +53,14 @@ struct EndOrder {
 struct LostGroup {
   std::string grant, user;
   std::uint32_t uid = 0, gid = 0;
+  auto operator<=>(const LostGroup&) const = default;
 };
 
 // What is to be said of a taking away. It goes on whatever fails.
 struct Taken {
   std::vector<std::string> notes;     // done, and worth a line: a holder of the lock killed, a group that was gone
   std::vector<std::string> failures;  // still there, or perhaps: the next reconcile tries again
-  std::vector<LostGroup> lost;        // memberships that are gone
+  std::set<LostGroup> lost;           // memberships that are gone, and who holds them may not be
   std::map<std::string, std::size_t> ended;              // processes that an end ended, by grant
   std::map<std::string, std::vector<std::string>> left;  // by grant that leaves what runs: "PID NAME" of each
   bool more_soon = false;                                // of polite ends: call reconcile in a moment

@@ -194,7 +194,7 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
     taken.notes.insert(taken.notes.end(), memberships.notes.begin(), memberships.notes.end());
     taken.failures.insert(taken.failures.end(), memberships.failures.begin(), memberships.failures.end());
     // What is left is a failure of `taken`.
-    (void)end_holders(ports.processes, places.etc, places.frozen, memberships.lost, taken);
+    if (end_holders(ports.processes, places.etc, places.frozen, memberships.lost, taken)) ledger.forget_lost(gone);
   }
   see_them_gone(ports.processes, ports.bus, gone, taken);
   (void)ResidueNotes(ports.files, places.residue).over(gone);

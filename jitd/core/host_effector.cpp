@@ -44,7 +44,6 @@ void collect(std::vector<std::string>& failures, const Result<T>& result) {
 void collect(Taken& all, const Taken& taken) {
   all.notes.insert(all.notes.end(), taken.notes.begin(), taken.notes.end());
   all.failures.insert(all.failures.end(), taken.failures.begin(), taken.failures.end());
-  all.lost.insert(all.lost.end(), taken.lost.begin(), taken.lost.end());
 }
 
 }  // namespace
@@ -255,15 +254,20 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   end_logins(
       logins_, [&](const std::string& id) { return killing.contains(id) && !polite.contains(id); }, taken);
   collect(taken.failures, ends_.sync());
-  collect(taken, ledger_.take([&](const HeldRecord& record) { return ending.contains(record.grant); }));
-  std::vector<LostGroup> lost_now;
+  const Taken memberships = ledger_.take([&](const HeldRecord& record) { return ending.contains(record.grant); });
+  collect(taken, memberships);
+  std::set<LostGroup> lost_now;
   for (const EndOrder& order : orders) {
+    if (order.leave && !memberships.failures.empty()) left_.insert(order.grant);
     if (order.leave) continue;
     auto& lost = order.polite ? lost_later_ : lost_now;
     for (const GroupEffect& group : order.effects.groups)
-      lost.push_back({order.grant, order.user, order.uid, group.gid});
+      lost.insert({order.grant, order.user, order.uid, group.gid});
   }
-  end_holders_or_later(std::move(lost_now), taken);
+  const bool ended = end_holders_or_later(lost_now, taken);
+  ledger_.forget_lost([&](const std::string& id) {
+    return ending.contains(id) && (!killing.contains(id) || (ended && !polite.contains(id)));
+  });
   taken.more_soon = !lost_later_.empty() || !polite.empty();
   list_left(orders, taken);
   const Commands kept = held_back();
@@ -273,10 +277,11 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   return taken;
 }
 
-void HostEffector::end_holders_or_later(std::vector<LostGroup> lost, Taken& taken) {
+bool HostEffector::end_holders_or_later(const std::set<LostGroup>& lost, Taken& taken) {
   // While gshadow could not be written more may come to hold it, by newgrp(1).
-  if (end_holders(ports_.processes, paths_.etc, paths_.frozen, lost, taken) && !ledger_.behind()) return;
-  lost_later_.insert(lost_later_.end(), lost.begin(), lost.end());
+  if (end_holders(ports_.processes, paths_.etc, paths_.frozen, lost, taken) && !ledger_.behind()) return true;
+  lost_later_.insert(lost.begin(), lost.end());
+  return false;
 }
 
 // Thousands take longer than the second after which `--expire` takes us for dead: it gets its turn in between.
@@ -304,15 +309,17 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
   // What `ends` says is over stays over; what it does not know gets its record before its effects.
   std::unordered_map<std::string, const Entitlement*> keeping;
   std::vector<const Entitlement*> keeping_list;
-  if (const auto slots = ends_.read(); slots) {
-    std::unordered_map<std::string, const EndsFile::Slot*> known;
+  const auto slots = ends_.read();
+  std::unordered_map<std::string, const EndsFile::Slot*> known;
+  if (slots)
     for (const auto& slot : *slots)
       if (slot.record) known.emplace(slot.record->grant, &slot);
-    // After a start nothing is wanted yet: what runs under a grant that may be decided again runs on until it is.
-    const auto over = [&](const std::string& grant) {
-      const auto record = known.find(grant);
-      return record == known.end() || !record->second->record->active;
-    };
+  // After a start nothing is wanted yet: what runs under a grant that may be decided again runs on until it is.
+  const auto over = [&](const std::string& grant) {
+    const auto record = known.find(grant);
+    return slots && (record == known.end() || !record->second->record->active);
+  };
+  if (slots) {
     const Commands kept = held_back();
     end_commands(ports_.processes, commands_, over, taken, kept);
     end_logins(logins_, over, taken);
@@ -349,15 +356,21 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
     for (const auto& [uid, at] : sudo_ends_) ends[uid] = std::max(ends[uid], at);
     end_waiting_sudos(ports_.processes, ends, {}, taken);
   }
-  collect(taken, ledger_.take([&](const HeldRecord& record) {
+  const Taken memberships = ledger_.take([&](const HeldRecord& record) {
     const auto entitlement = keeping.find(record.grant);
     if (entitlement == keeping.end() || entitlement->second->user != record.user) return true;
     const auto& groups = entitlement->second->effects.groups;
     return std::none_of(groups.begin(), groups.end(), [&](const GroupEffect& group) {
       return group.group == record.group && group.gid == record.gid;
     });
-  }));
-  end_holders_or_later(std::exchange(lost_later_, {}), taken);
+  });
+  collect(taken, memberships);
+  auto lost = std::exchange(lost_later_, {});
+  for (const LostGroup& one : memberships.lost)
+    if (over(one.grant) && !left_.contains(one.grant)) lost.insert(one);
+  if (memberships.failures.empty()) left_.clear();
+  const bool ended = end_holders_or_later(lost, taken);
+  ledger_.forget_lost([&](const std::string& grant) { return ended || !over(grant); });
 
   auto noted = ledger_.note(keeping_list);
   collect(taken.failures, noted);
@@ -369,6 +382,17 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
 }
 
 Result<void> HostEffector::publish(const std::vector<Entitlement>& wanted) {
+  auto done = write_board(wanted);
+  if (done) return done;
+  // The old one stays: what is not wanted any more opens nothing by that either. Marking wants no room, and no lock.
+  std::unordered_set<std::string_view> ids;
+  for (const Entitlement& entitlement : wanted) ids.insert(entitlement.grant);
+  (void)mark_ended(ports_.files, paths_.board, ports_.clock.now().boot_ms,
+                   [&](std::string_view id) { return !ids.contains(id); });
+  return done;
+}
+
+Result<void> HostEffector::write_board(const std::vector<Entitlement>& wanted) {
   const auto lock = FileLock::take(paths_.lock, kLockForTaking);
   if (!lock) return tl::unexpected(lock.error());
   const Instant now = ports_.clock.now();

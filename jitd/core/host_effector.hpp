@@ -82,10 +82,12 @@ class HostEffector final : public Effector {
   [[nodiscard]] EndRecord active_record(const Entitlement& entitlement) const;
   [[nodiscard]] Result<void> record_ends(const std::vector<const Entitlement*>& entitlements, const Slots& slots);
   [[nodiscard]] Result<void> note_residue(const Entitlement& entitlement);
+  [[nodiscard]] Result<void> write_board(const std::vector<Entitlement>& wanted);
   [[nodiscard]] Result<void> put_dropin(const Entitlement& entitlement);
   void put_dropins(const std::vector<const Entitlement*>& entitlements, std::optional<FileLock> lock,
                    std::vector<std::string>& failures);
-  void end_holders_or_later(std::vector<LostGroup> lost, Taken& taken);
+  // False: not all were ended, and the next reconcile tries again.
+  bool end_holders_or_later(const std::set<LostGroup>& lost, Taken& taken);
   // held_back.cpp
   [[nodiscard]] BoardWithout board_without(const std::vector<EndOrder>& orders) const;
   // The grant that lets its user in by that board, "" where none is needed; nullopt: nothing does.
@@ -113,7 +115,8 @@ class HostEffector final : public Effector {
   NotedCommands commands_;
   ResidueNotes residue_;
   Recordings recordings_;
-  std::vector<LostGroup> lost_later_;  // of polite ends, and where not all could be killed
+  std::set<std::string> left_;      // ended with on_end = "leave", and its groups could not be taken away yet
+  std::set<LostGroup> lost_later_;  // of polite ends, and where not all could be killed; `held` knows most of it too
   std::map<std::string, std::map<pid_t, std::uint64_t>> held_back_;  // until when, boot-time ms
   std::uint64_t scopes_again_boot_ms_ = 0;                           // 0: systemd answered last time
   std::set<std::string> prepared_;                                   // since the last board

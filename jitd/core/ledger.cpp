@@ -124,6 +124,7 @@ Result<void> Ledger::note(const std::vector<const Entitlement*>& entitlements) {
   if (!done) return done;
   const auto added = held_.add_all(records, false);
   if (!added) return tl::unexpected(added.error());
+  for (const std::size_t slot : *added) lost_.erase(slot);  // --expire had freed it
   if (done = held_.sync(); done) {
     fresh_.insert(added->begin(), added->end());
   } else {
@@ -187,22 +188,33 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
   for (const auto& slot : *slots) {
     if (!slot.record) {
       (void)held_.clear(slot.index);  // torn while it was first written: nothing was given by it
-    } else if (!slot.record->held || over(*slot.record)) {
+    } else if (over(*slot.record)) {
       ending.push_back(slot);
-    } else {
+    } else if (slot.record->held) {
       kept.insert(key_of(*slot.record));
     }
   }
 
   std::vector<HeldFile::Slot> closing;
+  std::set<std::size_t> lost;
   std::vector<MembershipEdit> edits;
   std::vector<const HeldFile::Slot*> edited;
+  const auto lose = [&](const HeldFile::Slot& slot) {
+    const HeldRecord& gone = *slot.record;
+    taken.lost.insert({gone.grant, gone.user, gone.uid, gone.gid});
+    lost.insert(slot.index);
+  };
   for (const auto& slot : ending) {
     const HeldRecord& record = *slot.record;
+    if (!record.held) {
+      lose(slot);
+      closing.push_back(slot);
+      continue;
+    }
     const bool names_fit = check_group_name(record.group).has_value() && check_user_name(record.user).has_value();
     if (!names_fit)
       taken.notes.push_back("a record of " + shown_membership(record) + " cannot be right and is closed");
-    if (!record.held || kept.contains(key_of(record)) || !names_fit) {
+    if (kept.contains(key_of(record)) || !names_fit) {
       closing.push_back(slot);
     } else {
       edits.push_back({record.group, record.gid, record.user, false});
@@ -231,13 +243,12 @@ Taken Ledger::take(const std::function<bool(const HeldRecord&)>& over) {
           // round finds the membership gone; so it does until gshadow is written, and who got the group by that
           // meanwhile is looked for again then.
           if (!change->behind) closing.push_back(*edited[i]);
-          const HeldRecord& gone = *edited[i]->record;
-          taken.lost.push_back({gone.grant, gone.user, gone.uid, gone.gid});
+          lose(*edited[i]);
         }
       }
     }
   }
-  close(closing, taken);
+  close(closing, lost, taken);
   return taken;
 }
 
@@ -307,13 +318,13 @@ std::vector<bool> Ledger::take_moved(const std::vector<const HeldFile::Slot*>& s
   return left;
 }
 
-void Ledger::close(const std::vector<HeldFile::Slot>& slots, Taken& taken) {
+void Ledger::close(const std::vector<HeldFile::Slot>& slots, const std::set<std::size_t>& lost, Taken& taken) {
   if (slots.empty()) return;
   Result<void> done;
   for (const auto& slot : slots) {
     HeldRecord record = *slot.record;
-    record.held = false;
     fresh_.erase(slot.index);
+    if (!std::exchange(record.held, false)) continue;
     if (auto written = held_.write(slot.index, record, false); !written && done) done = written;
   }
   if (done) done = held_.sync();
@@ -321,7 +332,20 @@ void Ledger::close(const std::vector<HeldFile::Slot>& slots, Taken& taken) {
     taken.failures.push_back("the record of what was taken away: " + done.error().message);
     return;
   }
-  for (const auto& slot : slots) (void)held_.clear(slot.index);
+  for (const auto& slot : slots) {
+    if (lost.contains(slot.index)) {
+      lost_.insert_or_assign(slot.index, slot.record->grant);
+    } else {
+      (void)held_.clear(slot.index);
+    }
+  }
+}
+
+void Ledger::forget_lost(const std::function<bool(const std::string& grant)>& which) {
+  std::erase_if(lost_, [&](const auto& record) {
+    if (which(record.second)) (void)held_.clear(record.first);
+    return which(record.second);
+  });
 }
 
 }  // namespace jit

@@ -50,7 +50,7 @@ void end_waiting_sudos(const Processes& processes, const SudoEnds& ends, const s
 }
 
 bool end_holders(const Processes& processes, const std::string& etc, const std::string& frozen,
-                 const std::vector<LostGroup>& lost, Taken& taken) {
+                 const std::set<LostGroup>& lost, Taken& taken) {
   if (lost.empty()) return true;
   auto accounts = LocalAccounts::read(etc);
   if (!accounts && accounts.error().errnum == ENOENT) accounts = LocalAccounts();

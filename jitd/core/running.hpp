@@ -36,7 +36,7 @@ void end_waiting_sudos(const Processes& processes, const SudoEnds& ends, const s
 // started with. Who is still in it by ETC/group, or by primary group, keeps them. They cannot
 // fork meanwhile (FrozenUsers; `frozen` is its note). False: not all, to be tried again.
 [[nodiscard]] bool end_holders(const Processes& processes, const std::string& etc, const std::string& frozen,
-                               const std::vector<LostGroup>& lost, Taken& taken);
+                               const std::set<LostGroup>& lost, Taken& taken);
 
 // Waits a moment for what was killed to be gone; what is not is a failure, to be looked at again. systemd then drops
 // the slices, and those in which nothing runs on any more that was let run on.
