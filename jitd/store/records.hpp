@@ -2,7 +2,7 @@
 // removal. Preallocated files of 1 KiB text records, changed in place, fsynced before the effect. docs/PROTOCOL.md
 // has the format:
 //
-//   held   1 GRANT GROUP GID USER UID STATE CRC32C         STATE + (we put it there) or - (taken away; freed once nobody holds it)
+//   held   1 GRANT GROUP GID USER UID STATE CRC32C         STATE + (we put it there) or - (taken away again)
 //   ends   1 GRANT DIGEST NOT_AFTER BOOT_ID BOOTTIME_MS STATE CRC32C      STATE active or ended:REASON
 //
 // Decimal numbers (the CRC too; it covers all before the space in front of it), words escaped as in `effects`, padded
