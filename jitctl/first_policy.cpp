@@ -57,13 +57,19 @@ Result<std::string> first_policy(const FirstRole& first) {
       "eligible = {}      # who may ask for it: users, and @group\n",
       in_quotes(first.approver), in_quotes(first.approver), first.role, list(first.eligible));
   text += first.groups.empty()
-              ? "groups = []                        # groups of this host that it gives\n"
+              ? "# groups = [\"adm\"]                # groups of this host that it gives\n"
               : fmt::format("groups = {}              # groups of this host that it gives\n", list(first.groups));
   std::vector<std::string> opens;
   for (const auto& service : first.gates) {
     const auto gate = gate_of(service).name;
     if (gate != "sudo" && gate != "su" && std::find(opens.begin(), opens.end(), gate) == opens.end())
       opens.push_back(gate);
+  }
+  if (first.groups.empty() && opens.empty()) {
+    return fail(
+        Errc::invalid,
+        "a first role must give something: --groups GROUP, or --gate SERVICE (not sudo or su: those want sudo "
+        "commands too, which are written by hand)");
   }
   if (!opens.empty()) text += fmt::format("opens = {}                # gates below that it opens\n", list(opens));
   text += fmt::format(

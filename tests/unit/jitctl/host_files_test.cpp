@@ -117,6 +117,12 @@ TEST_CASE("the first policy loads, whatever was answered", "[jitctl]") {
     first.role = "x]\n[roles.evil";
     CHECK_FALSE(first_policy(first).has_value());
   }
+  SECTION("a role that gives nothing is refused in words of the command line") {
+    first.groups.clear();
+    if (const auto opens = first_policy(first); !opens) FAIL(opens.error().message);  // sshd
+    first.gates = {"sudo"};
+    CHECK(first_policy(first).error().message.find("--groups") != std::string::npos);
+  }
   SECTION("a group as good as root is a person's decision") {
     first.groups = {"docker"};
     CHECK_FALSE(first_policy(first).has_value());
