@@ -370,7 +370,7 @@ Taken HostEffector::reconcile(const std::vector<Entitlement>& wanted) {
     if (over(one.grant) && !left_.contains(one.grant)) lost.insert(one);
   if (memberships.failures.empty()) left_.clear();
   const bool ended = end_holders_or_later(lost, taken);
-  ledger_.forget_lost([&](const std::string& grant) { return ended || !over(grant); });
+  ledger_.forget_lost([&](const std::string& grant) { return slots && (ended || !over(grant)); });
 
   auto noted = ledger_.note(keeping_list);
   collect(taken.failures, noted);
