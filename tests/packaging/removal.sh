@@ -85,7 +85,7 @@ refused "without jitctl the gate stands" can_ssh bob
 for order in "libpam-jit jitd jitctl" "jitd jitctl libpam-jit" "jitctl libpam-jit jitd" "jitctl jitd libpam-jit"; do
   ready
   for package in $order; do
-    quietly root dpkg --force-depends -r "$package" || flunk "$package goes in the order $order"
+    quietly root dpkg --force-depends -r "$package" || { flunk "$package goes in the order $order"; say "$last_output"; }
   done
   no_lines "$order"
   people_get_in "$order"
