@@ -98,7 +98,7 @@ TrustFile read_trust(const Paths& paths, const std::string& name, std::vector<st
 
 void warn_of_keys(HostView& view) {
   const TrustSet& trust = view.trust;
-  const std::set<std::string> voided = void_keys(view.policy, {&trust.approvers, &trust.hosts});
+  const std::set<std::string> voided = void_keys(view.policy, trust.all());
   for (const TrustLine& line : trust.approvers.lines) {
     const std::string where = trust.approvers.path + ":" + std::to_string(line.line) + ": ";
     if (voided.contains(line.key.blob))

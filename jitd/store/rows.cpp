@@ -167,7 +167,7 @@ void read(const SQLite::Statement& statement, Result<StoredDocument>& into) {
   std::optional<Error> failed;
   take(digest_at(statement, 0), document.digest, failed);
   const std::int64_t kind = int_at(statement, 1);
-  if (kind < 0 || kind > static_cast<int>(Kind::lock)) failed = damaged("an unknown kind of document");
+  if (kind < 0 || kind > static_cast<int>(Kind::trust)) failed = damaged("an unknown kind of document");
   document.kind = static_cast<Kind>(kind);
   document.text = text_at(statement, 2);
   document.received = int_at(statement, 3);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <set>
 
 #include "policy/document/effects.hpp"
 #include "policy/names.hpp"
@@ -16,6 +17,8 @@ namespace {
 
 constexpr std::size_t kMaxTicket = 128;
 constexpr std::size_t kNonceDigits = 32;
+constexpr std::uint64_t kLastSequence = std::uint64_t{1} << 53U;  // exact in whatever reads it as a double
+constexpr std::size_t kMaxFileName = 100;
 
 struct KindName {
   Kind kind;
@@ -23,11 +26,28 @@ struct KindName {
   std::string_view name_space;
 };
 
-constexpr std::array<KindName, 5> kKinds = {{{Kind::request, "request", "jit-request"},
+constexpr std::array<KindName, 9> kKinds = {{{Kind::request, "request", "jit-request"},
                                              {Kind::review, "review", "jit-review"},
                                              {Kind::grant, "grant", "jit-grant"},
                                              {Kind::revocation, "revocation", "jit-revocation"},
-                                             {Kind::lock, "lock", "jit-lock"}}};
+                                             {Kind::lock, "lock", "jit-lock"},
+                                             {Kind::ask, "ask", "jit-ask"},
+                                             {Kind::event, "event", "jit-event"},
+                                             {Kind::policy, "policy", "jit-policy"},
+                                             {Kind::trust, "trust", "jit-trust"}}};
+
+constexpr std::array<std::string_view, 12> kEventWords = {"alive",    "filed",     "reviewed", "active",
+                                                          "ended",    "refused",   "revoked",  "locked",
+                                                          "unlocked", "delivered", "residue",  "started"};
+
+bool check_policy_file_name(std::string_view name) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  return name.size() <= kMaxFileName && name.ends_with(".toml") && name.front() != '.' && name.front() != '-' &&
+         std::all_of(name.begin(), name.end(), plain);
+}
 
 const KindName& entry(Kind kind) {
   return *std::find_if(kKinds.begin(), kKinds.end(), [&](const KindName& one) { return one.kind == kind; });
@@ -70,6 +90,10 @@ class Checks {
   void time(WallTime time, std::string_view key) {
     that(parse_utc(format_utc(time)).has_value(), key, "not in the years 1970-9999");
   }
+  void sequence(std::uint64_t number, std::string_view key) {
+    that(number >= 1 && number <= kLastSequence, key, "not between 1 and 2^53");
+  }
+  void digest(const std::string& text, std::string_view key) { ok(parse_digest(text), key); }
   void nonce(const std::string& text) {
     const bool form = text.size() == kNonceDigits && from_hex(text).has_value();
     that(form, "nonce", fmt::format("it has to be {} lower-case hex digits", kNonceDigits));
@@ -113,8 +137,9 @@ void check(const Request& request, Checks& checks) {
     checks.that(*request.start < request.expires, "start", "it is not before expires: it would never begin");
     checks.that(!request.extends, "start", "an extension begins when it is approved, or there would be a gap");
   }
-  checks.that(request.origin == "local" || request.origin == "pam", "origin",
-              "\"local\" and \"pam\" are known to this release");
+  checks.that(request.origin == "local" || request.origin == "pam" || request.origin == "ask", "origin",
+              "\"local\", \"pam\" and \"ask\" are known to this release");
+  checks.that(request.ask.has_value() == (request.origin == "ask"), "ask", "it goes with origin \"ask\"");
   checks.ok(parse_effects(request.effects), "effects");
   checks.ok(parse_digest(request.policy), "policy");
   checks.nonce(request.nonce);
@@ -174,10 +199,17 @@ void check(const Revocation& revocation, Checks& checks) {
   checks.reason(revocation.reason);
   const bool listed = !revocation.grants.empty() || !revocation.requests.empty() || !revocation.users.empty() ||
                       !revocation.approvers.empty();
-  checks.that(listed || revocation.all, "targets", "there is none");
+  checks.that(listed || revocation.all || revocation.number, "targets", "there is none");
   checks.that(!(listed && revocation.all), "targets", "all = true stands alone");
   checks.names(revocation.users, "users");
   checks.names(revocation.approvers, "approvers");
+  checks.that(revocation.number.has_value() == revocation.next_update.has_value(), "next_update",
+              "it goes with number, and number with it");
+  if (revocation.number) checks.sequence(*revocation.number, "number");
+  if (revocation.next_update) {
+    checks.time(*revocation.next_update, "next_update");
+    checks.later(*revocation.next_update, revocation.created, "next_update");
+  }
   checks.nonce(revocation.nonce);
 }
 
@@ -199,7 +231,83 @@ void check(const Lock& lock, Checks& checks) {
   checks.nonce(lock.nonce);
 }
 
+void check(const AskDocument& ask, Checks& checks) {
+  checks.places(ask.hosts, ask.segments);
+  checks.ok(check_user_name(ask.user), "user");
+  checks.ok(check_policy_name(ask.role, "role"), "role");
+  if (ask.duration) checks.duration(*ask.duration, "duration");
+  checks.reason(ask.reason);
+  checks.that(!only_blanks(ask.reason), "reason", "it is blank: say why");
+  checks.ticket(ask.ticket);
+  checks.time(ask.created, "created");
+  checks.time(ask.expires, "expires");
+  checks.later(ask.expires, ask.created, "expires");
+  if (ask.start) {
+    checks.time(*ask.start, "start");
+    checks.later(*ask.start, ask.created, "start");
+    checks.that(*ask.start < ask.expires, "start", "it is not before expires: it would never begin");
+  }
+  checks.nonce(ask.nonce);
+}
+
+void check(const EventDocument& event, Checks& checks) {
+  checks.ok(check_host_name(event.host), "host");
+  checks.fingerprint(event.host_key, "host_key");
+  checks.that(event.sequence <= kLastSequence, "sequence", "it is above 2^53");
+  checks.that(event.sequence >= 1 || event.what == "alive", "sequence", "it begins with 1");
+  checks.time(event.created, "created");
+  checks.that(event.entry <= kLastSequence, "entry", "it is above 2^53");
+  checks.digest(event.policy, "policy");
+  checks.digest(event.machine, "machine");
+  checks.that(event_word(event.what), "what",
+              fmt::format("\"{}\" is not known to this release", shown(event.what, 40)));
+  if (!event.user.empty()) checks.ok(check_user_name(event.user), "user");
+  if (!event.role.empty()) checks.ok(check_policy_name(event.role, "role"), "role");
+  checks.line(event.state, "state", 0, 32);
+  checks.line(event.why, "why", 0, kMaxReason);
+  checks.line(event.by, "by", 0, kMaxReason);
+  if (event.until) checks.time(*event.until, "until");
+  checks.that(event.view.has_value() == event.viewed.has_value(), "viewed", "it goes with view, and view with it");
+  if (event.view) checks.sequence(*event.view, "view");
+  if (event.viewed) checks.time(*event.viewed, "viewed");
+  checks.nonce(event.nonce);
+}
+
+void check(const Delivery& delivery, bool policy, Checks& checks) {
+  checks.places(delivery.hosts, delivery.segments);
+  checks.sequence(delivery.number, "number");
+  checks.that(delivery.parts >= 1 && delivery.parts <= kMaxParts, "parts",
+              fmt::format("not between 1 and {}", kMaxParts));
+  checks.that(delivery.part >= 1 && delivery.part <= delivery.parts, "part", "not between 1 and parts");
+  checks.time(delivery.created, "created");
+  checks.reason(delivery.reason);
+  checks.that(!delivery.files.empty(), "files", "there is none");
+  std::set<std::string_view> names;
+  for (const Delivery::File& file : delivery.files) {
+    const bool good =
+        policy ? check_policy_file_name(file.name) : file.name == "approvers" || file.name == "requesters";
+    checks.that(good, "files",
+                policy ? "a name is NAME.toml, of letters, digits, '.', '_' and '-'"
+                       : "a name is \"approvers\" or \"requesters\"");
+    checks.that(names.insert(file.name).second, "files", fmt::format("{} is there twice", shown(file.name, 100)));
+    checks.that(valid_utf8(file.text), "files", "a text is not UTF-8");
+  }
+  checks.nonce(delivery.nonce);
+}
+
+void check(const PolicyDocument& document, Checks& checks) {
+  check(static_cast<const Delivery&>(document), true, checks);
+}
+
+void check(const TrustDocument& document, Checks& checks) {
+  check(static_cast<const Delivery&>(document), false, checks);
+}
+
 }  // namespace
+
+bool event_word(std::string_view word) {
+  return std::find(kEventWords.begin(), kEventWords.end(), word) != kEventWords.end();
+}
 
 std::string_view kind_name(Kind kind) {
   return entry(kind).name;

@@ -14,7 +14,8 @@
 
 namespace jit {
 
-enum class Kind : std::uint8_t { request, review, grant, revocation, lock };
+// In this order for ever: databases have the number.
+enum class Kind : std::uint8_t { request, review, grant, revocation, lock, ask, event, policy, trust };
 
 [[nodiscard]] std::string_view kind_name(Kind kind);       // "request"
 [[nodiscard]] std::string_view kind_namespace(Kind kind);  // "jit-request"
@@ -46,7 +47,8 @@ struct Request {
   std::optional<WallTime> start;  // approved ahead, and not activated before
   WallTime created{};
   WallTime expires{};
-  std::string origin;             // "local", "pam"; others are refused
+  std::string origin;             // "local", "pam", "ask"; others are refused
+  std::optional<Digest> ask;      // of the document that asked for it from elsewhere; with origin "ask"
   std::optional<Digest> extends;  // of the document whose grant it takes over, without a gap
   std::string effects;
   std::string policy;  // digest text of the policy files, information only
@@ -96,6 +98,9 @@ struct Revocation {
   std::vector<std::string> users;
   std::vector<std::string> approvers;
   bool all = false;
+  // Both or neither: a list with a known age. Its targets may be none: "nothing more as of now".
+  std::optional<std::uint64_t> number;  // one more than that of the list before it
+  std::optional<WallTime> next_update;  // when the next one is to be there
   std::string nonce;
   bool operator==(const Revocation&) const = default;
 };
@@ -114,7 +119,76 @@ struct Lock {
   bool operator==(const Lock&) const = default;
 };
 
-using Document = std::variant<Request, Review, GrantDocument, Revocation, Lock>;
+// A user's signed wish from another machine. Each host that it names makes a request of it, or says why not.
+struct AskDocument {
+  std::vector<std::string> hosts;
+  std::vector<std::string> segments;
+  std::string user;
+  std::string role;
+  std::optional<Seconds> duration;  // absent: what the host takes for it
+  std::string reason;
+  std::string ticket;             // empty: none
+  std::optional<WallTime> start;  // as in a request
+  WallTime created{};
+  WallTime expires{};
+  std::string nonce;
+  bool operator==(const AskDocument&) const = default;
+};
+
+// One thing that happened on a host, as the host itself says.
+struct EventDocument {
+  std::string host;
+  std::string host_key;
+  std::uint64_t sequence = 0;  // of this host's events, from 1 and without gaps; "alive": of the last before it
+  WallTime created{};
+  std::uint64_t entry = 0;         // of the audit chain
+  Digest head;                     // that entry's hash
+  std::string policy;              // digest text of the policy files
+  std::string machine;             // digest text of what tells this machine from a copy of it
+  std::string what;                // one word of kEventWords
+  std::optional<Digest> document;  // that this answers: a review, ask, grant, lock, revocation
+  std::optional<Digest> grant;     // the request or direct grant whose life it is about
+  std::optional<Digest> ask;       // that the request was made of
+  std::string user, role, state, why, by;
+  std::optional<WallTime> until;
+  std::optional<std::uint64_t> view;  // number of the newest revocation list whose predecessors are all here
+  std::optional<WallTime> viewed;     // when that was made
+  std::string nonce;
+  bool operator==(const EventDocument&) const = default;
+};
+
+// What `what` may be: alive (the heartbeat: nothing happened), filed (a request waits), reviewed, active, ended,
+// refused, revoked, locked, unlocked, delivered (policy or trust was taken over), residue, started (jitd was).
+[[nodiscard]] bool event_word(std::string_view word);
+
+// Configuration that comes signed by the host's owners, in one or more parts: all of a number or nothing.
+struct Delivery {
+  struct File {
+    std::string name;  // without a folder
+    std::string text;
+    bool operator==(const File&) const = default;
+  };
+  std::vector<std::string> hosts;
+  std::vector<std::string> segments;
+  std::uint64_t number = 0;  // above that of the one before
+  std::uint64_t part = 1, parts = 1;
+  WallTime created{};
+  std::string reason;
+  std::vector<File> files;
+  std::string nonce;
+  bool operator==(const Delivery&) const = default;
+};
+struct PolicyDocument : Delivery {  // files of policy.d
+  bool operator==(const PolicyDocument&) const = default;
+};
+struct TrustDocument : Delivery {  // "approvers", "requesters"
+  bool operator==(const TrustDocument&) const = default;
+};
+
+inline constexpr std::uint64_t kMaxParts = 64;
+
+using Document = std::variant<Request, Review, GrantDocument, Revocation, Lock, AskDocument, EventDocument,
+                              PolicyDocument, TrustDocument>;
 
 [[nodiscard]] Kind kind_of(const Document& document);
 
@@ -125,7 +199,7 @@ using Document = std::variant<Request, Review, GrantDocument, Revocation, Lock>;
 
 // TOML to value, strict: `jit = 1`, `kind`, every key known and of its type, times with Z in whole seconds,
 // durations, names and sizes checked, required keys there, and keys that this release cannot enforce yet (from,
-// commands, risk, ask, number, next_update) refused by name. `source` names the file in errors.
+// commands, risk) refused by name. `source` names the file in errors.
 [[nodiscard]] Result<Document> parse_document(std::string_view payload, std::string_view source);
 
 // Value to TOML payload, keys in the fixed order of jit-documents(5), LF at the end; parse_document reads it back.

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMaxItems = 256;  // in one array
 
 // Keys that documents will know once a host can hold what they say. Ignoring one would grant more than was signed.
-constexpr std::array<std::string_view, 6> kNotYet = {"from", "commands", "risk", "ask", "number", "next_update"};
+constexpr std::array<std::string_view, 3> kNotYet = {"from", "commands", "risk"};
 
 // The keys of one table, taken by name. The first error is kept and what follows yields empty values; result() gives
 // it, or the first key that nobody took.
@@ -71,6 +71,34 @@ class Fields {
     const toml::node* node = take(key, false);
     if (node == nullptr) return std::nullopt;
     return duration_of(*node, key);
+  }
+  // A count or number in a row; what is out of range becomes 0, which check_document refuses.
+  std::uint64_t count(std::string_view key) {
+    const std::int64_t value = number(key);
+    return value < 0 ? 0 : static_cast<std::uint64_t>(value);
+  }
+  std::optional<std::uint64_t> count_or_none(std::string_view key) {
+    if (!has(key)) return std::nullopt;
+    return count(key);
+  }
+  std::optional<Digest> digest_or_none(std::string_view key) {
+    if (!has(key)) return std::nullopt;
+    return digest(key);
+  }
+  // An array of tables, at least one.
+  std::vector<const toml::table*> tables(std::string_view key) {
+    std::vector<const toml::table*> found;
+    const toml::node* node = take(key, true);
+    if (node == nullptr) return found;
+    const toml::array* array = node->as_array();
+    const bool good = array != nullptr && !array->empty() && array->size() <= kMaxItems &&
+                      std::all_of(array->begin(), array->end(), [](const toml::node& one) { return one.is_table(); });
+    if (!good) {
+      wrong(*node, key, fmt::format("not 1 to {} tables", kMaxItems));
+      return found;
+    }
+    for (const toml::node& one : *array) found.push_back(one.as_table());
+    return found;
   }
   Digest digest(std::string_view key) {
     const toml::node* node = take(key, true);
@@ -203,7 +231,8 @@ Request read_request(Fields& in) {
   request.created = in.time("created");
   request.expires = in.time("expires");
   request.origin = in.text("origin");
-  if (in.has("extends")) request.extends = in.digest("extends");
+  request.ask = in.digest_or_none("ask");
+  request.extends = in.digest_or_none("extends");
   request.effects = in.text("effects");
   request.policy = in.text("policy");
   request.nonce = in.text("nonce");
@@ -253,6 +282,8 @@ Revocation read_revocation(Fields& in) {
   revocation.segments = in.list("segments");
   revocation.created = in.time("created");
   revocation.reason = in.text("reason");
+  revocation.number = in.count_or_none("number");
+  revocation.next_update = in.time_or_none("next_update");
   revocation.nonce = in.text("nonce");
   if (const toml::table* table = in.table("targets")) {
     Fields targets(*table);
@@ -285,6 +316,66 @@ Lock read_lock(Fields& in) {
   return lock;
 }
 
+AskDocument read_ask(Fields& in) {
+  AskDocument ask;
+  ask.hosts = in.list("hosts");
+  ask.segments = in.list("segments");
+  ask.user = in.text("user");
+  ask.role = in.text("role");
+  ask.duration = in.duration_or_none("duration");
+  ask.reason = in.text("reason");
+  ask.ticket = in.text_or_none("ticket");
+  ask.start = in.time_or_none("start");
+  ask.created = in.time("created");
+  ask.expires = in.time("expires");
+  ask.nonce = in.text("nonce");
+  return ask;
+}
+
+EventDocument read_event(Fields& in) {
+  EventDocument event;
+  event.host = in.text("host");
+  event.host_key = in.text("host_key");
+  event.sequence = in.count("sequence");
+  event.created = in.time("created");
+  event.entry = in.count("entry");
+  event.head = in.digest("head");
+  event.policy = in.text("policy");
+  event.machine = in.text("machine");
+  event.what = in.text("what");
+  event.document = in.digest_or_none("document");
+  event.grant = in.digest_or_none("grant");
+  event.ask = in.digest_or_none("ask");
+  event.user = in.text_or_none("user");
+  event.role = in.text_or_none("role");
+  event.state = in.text_or_none("state");
+  event.until = in.time_or_none("until");
+  event.why = in.text_or_none("why");
+  event.by = in.text_or_none("by");
+  event.view = in.count_or_none("view");
+  event.viewed = in.time_or_none("viewed");
+  event.nonce = in.text("nonce");
+  return event;
+}
+
+Delivery read_delivery(Fields& in) {
+  Delivery delivery;
+  delivery.hosts = in.list("hosts");
+  delivery.segments = in.list("segments");
+  delivery.number = in.count("number");
+  delivery.part = in.count_or_none("part").value_or(1);
+  delivery.parts = in.count_or_none("parts").value_or(1);
+  delivery.created = in.time("created");
+  delivery.reason = in.text("reason");
+  delivery.nonce = in.text("nonce");
+  for (const toml::table* table : in.tables("files")) {
+    Fields file(*table);
+    delivery.files.push_back({file.text("name"), file.text("text")});
+    in.keep(file.result());
+  }
+  return delivery;
+}
+
 Result<Document> read(const toml::table& table) {
   Fields in(table);
   if (const std::int64_t version = in.number("jit"); in.has("jit") && version != 1) {
@@ -303,6 +394,14 @@ Result<Document> read(const toml::table& table) {
     document = read_revocation(in);
   } else if (kind == kind_name(Kind::lock)) {
     document = read_lock(in);
+  } else if (kind == kind_name(Kind::ask)) {
+    document = read_ask(in);
+  } else if (kind == kind_name(Kind::event)) {
+    document = read_event(in);
+  } else if (kind == kind_name(Kind::policy)) {
+    document = PolicyDocument{read_delivery(in)};
+  } else if (kind == kind_name(Kind::trust)) {
+    document = TrustDocument{read_delivery(in)};
   } else {
     return fail(Errc::refused, in.has("kind")
                                    ? fmt::format("kind \"{}\" is not known to this release", shown(kind, 40))

@@ -37,7 +37,13 @@ class Writer {
   void some(std::string_view key, std::string_view value) {
     if (!value.empty()) text(key, value);
   }
-  void number(std::string_view key, std::uint32_t value) { put(key, fmt::format("{}", value)); }
+  void number(std::string_view key, std::uint64_t value) { put(key, fmt::format("{}", value)); }
+  void number(std::string_view key, const std::optional<std::uint64_t>& value) {
+    if (value) number(key, *value);
+  }
+  void digest(std::string_view key, const std::optional<Digest>& value) {
+    if (value) text(key, digest_text(*value));
+  }
   void yes(std::string_view key) { put(key, "true"); }
   void time(std::string_view key, WallTime value) { put(key, format_utc(value)); }
   void time(std::string_view key, const std::optional<WallTime>& value) {
@@ -60,15 +66,18 @@ class Writer {
   }
   // Lines as they are, in a literal string, so that people read what is meant; escaped where that cannot be.
   void lines(std::string_view key, std::string_view value) {
-    if (value.empty() || value.back() != '\n' ||
-        value.find("''"
-                   "'") != std::string_view::npos ||
-        unclean(value)) {
+    // A line that looks like the armor's first would end the payload.
+    const bool ends_payload = value.find("-----BEGIN SSH SIGNATURE-----") != std::string_view::npos;
+    const bool ends_string = value.find(
+                                 "''"
+                                 "'") != std::string_view::npos;
+    if (value.empty() || value.back() != '\n' || ends_payload || ends_string || unclean(value)) {
       text(key, value);
     } else {
       put(key, fmt::format("'''\n{}'''", value));
     }
   }
+  void table_of_many(std::string_view name) { text_ += fmt::format("\n[[{}]]\n", name); }
   void table(std::string_view name) { text_ += fmt::format("\n[{}]\n", name); }
 
   [[nodiscard]] std::string take() { return std::move(text_); }
@@ -96,7 +105,8 @@ void write(const Request& request, Writer& out) {
   out.time("created", request.created);
   out.time("expires", request.expires);
   out.text("origin", request.origin);
-  if (request.extends) out.text("extends", digest_text(*request.extends));
+  out.digest("ask", request.ask);
+  out.digest("extends", request.extends);
   out.lines("effects", request.effects);
   out.text("policy", request.policy);
   out.text("nonce", request.nonce);
@@ -136,7 +146,12 @@ void write(const Revocation& revocation, Writer& out) {
   out.list("segments", revocation.segments);
   out.time("created", revocation.created);
   out.text("reason", revocation.reason);
+  out.number("number", revocation.number);
+  out.time("next_update", revocation.next_update);
   out.text("nonce", revocation.nonce);
+  if (revocation.number && revocation.grants.empty() && revocation.requests.empty() && revocation.users.empty() &&
+      revocation.approvers.empty() && !revocation.all)
+    return;
   out.table("targets");
   out.list("grants", revocation.grants);
   out.list("requests", revocation.requests);
@@ -158,6 +173,62 @@ void write(const Lock& lock, Writer& out) {
   out.list("users", lock.users);
   out.list("keys", lock.keys);
   out.list("approvers", lock.approvers);
+}
+
+void write(const AskDocument& ask, Writer& out) {
+  out.list("hosts", ask.hosts);
+  out.list("segments", ask.segments);
+  out.text("user", ask.user);
+  out.text("role", ask.role);
+  out.duration("duration", ask.duration);
+  out.text("reason", ask.reason);
+  out.some("ticket", ask.ticket);
+  out.time("start", ask.start);
+  out.time("created", ask.created);
+  out.time("expires", ask.expires);
+  out.text("nonce", ask.nonce);
+}
+
+void write(const EventDocument& event, Writer& out) {
+  out.text("host", event.host);
+  out.text("host_key", event.host_key);
+  out.number("sequence", event.sequence);
+  out.time("created", event.created);
+  out.number("entry", event.entry);
+  out.text("head", digest_text(event.head));
+  out.text("policy", event.policy);
+  out.text("machine", event.machine);
+  out.text("what", event.what);
+  out.digest("document", event.document);
+  out.digest("grant", event.grant);
+  out.digest("ask", event.ask);
+  out.some("user", event.user);
+  out.some("role", event.role);
+  out.some("state", event.state);
+  out.time("until", event.until);
+  out.some("why", event.why);
+  out.some("by", event.by);
+  out.number("view", event.view);
+  out.time("viewed", event.viewed);
+  out.text("nonce", event.nonce);
+}
+
+void write(const Delivery& delivery, Writer& out) {
+  out.list("hosts", delivery.hosts);
+  out.list("segments", delivery.segments);
+  out.number("number", delivery.number);
+  if (delivery.parts > 1) {
+    out.number("part", delivery.part);
+    out.number("parts", delivery.parts);
+  }
+  out.time("created", delivery.created);
+  out.text("reason", delivery.reason);
+  out.text("nonce", delivery.nonce);
+  for (const Delivery::File& file : delivery.files) {
+    out.table_of_many("files");
+    out.text("name", file.name);
+    out.lines("text", file.text);
+  }
 }
 
 }  // namespace

@@ -55,25 +55,35 @@ Result<std::vector<Candidate>> candidates(const Envelope& envelope, std::vector<
   return found;
 }
 
-// A request is a host's word about itself: only that host's own key counts for it (P7).
-void keep_own_host(const Request& request, Verified& verified) {
-  const auto other = [&](const Signer& signer) {
-    return signer.principal != request.host || fingerprint(signer.key) != request.host_key;
-  };
-  for (const Signer& signer : verified.signers) {
-    if (!other(signer)) continue;
-    verified.ignored.push_back(fmt::format("signed by {} ({}), but the request is of {} ({})", signer.principal,
-                                           fingerprint(signer.key), request.host, request.host_key));
-  }
-  verified.signers.erase(std::remove_if(verified.signers.begin(), verified.signers.end(), other),
-                         verified.signers.end());
+// A request or event is a host's word about itself: only that host's own key counts for it (P7).
+void keep_own_host(const std::string& host, const std::string& host_key, Verified& verified) {
+  std::erase_if(verified.signers, [&](const Signer& signer) {
+    if (signer.principal == host && fingerprint(signer.key) == host_key) return false;
+    verified.ignored.push_back(fmt::format("signed by {} ({}), but the {} is of {} ({})",
+                                           shown(signer.principal, 256), fingerprint(signer.key),
+                                           kind_name(verified.kind), host, host_key));
+    return true;
+  });
+}
+
+// Nobody asks for somebody else.
+void keep_own_user(const std::string& user, Verified& verified) {
+  std::erase_if(verified.signers, [&](const Signer& signer) {
+    if (signer.principal == user) return false;
+    verified.ignored.push_back(
+        fmt::format("signed by {}, who cannot ask for {}", shown(signer.principal, 256), shown(user, 256)));
+    return true;
+  });
 }
 
 }  // namespace
 
 const TrustFile* TrustSet::for_kind(Kind kind) const {
-  const TrustFile& file = kind == Kind::request ? hosts : approvers;
-  return file.path.empty() ? nullptr : &file;
+  const TrustFile* file = &approvers;
+  if (kind == Kind::request || kind == Kind::event) file = &hosts;
+  if (kind == Kind::ask) file = &requesters;
+  if (kind == Kind::policy || kind == Kind::trust) file = &owners;
+  return file->path.empty() ? nullptr : file;
 }
 
 Result<Verified> verify_document(Envelope envelope, const TrustSet& trust, std::string_view source) {
@@ -86,8 +96,10 @@ Result<Verified> verify_document(Envelope envelope, const TrustSet& trust, std::
   if (!kind) return within(where, kind.error());
   const TrustFile* file = trust.for_kind(*kind);
   if (file == nullptr) {
-    return within(where, {Errc::refused,
-                          fmt::format("a {} is not taken here: there is no trust file for it", kind_name(*kind)), 0});
+    return within(
+        where,
+        {Errc::refused,
+         fmt::format("a document of kind {} is not taken here: there is no trust file for it", kind_name(*kind)), 0});
   }
 
   std::vector<std::string> counted;
@@ -116,11 +128,13 @@ Result<Verified> verify_document(Envelope envelope, const TrustSet& trust, std::
                                       kind_name(kind_of(*document)), kind_name(*kind)),
                           0});
   }
-  if (const auto* request = std::get_if<Request>(&*document)) {
-    keep_own_host(*request, verified);
-    if (verified.signers.empty()) return within(where, {Errc::refused, no_signature_counts(verified.ignored), 0});
-  }
   verified.kind = *kind;
+  if (const auto* request = std::get_if<Request>(&*document))
+    keep_own_host(request->host, request->host_key, verified);
+  if (const auto* event = std::get_if<EventDocument>(&*document))
+    keep_own_host(event->host, event->host_key, verified);
+  if (const auto* ask = std::get_if<AskDocument>(&*document)) keep_own_user(ask->user, verified);
+  if (verified.signers.empty()) return within(where, {Errc::refused, no_signature_counts(verified.ignored), 0});
   verified.document = std::move(*document);
   verified.digest = sha256(envelope.payload);
   verified.envelope = Envelope{std::move(envelope.payload), std::move(counted)};

@@ -13,13 +13,17 @@
 
 namespace jit {
 
-// The trust files that a place has. A host has approvers (and its own key for requests); an approver has hosts.
+// The trust files that a place has. A host has approvers, requesters and owners (and its own key for requests); an
+// approver has hosts.
 struct TrustSet {
-  TrustFile approvers;  // jit-review, jit-grant, jit-revocation, jit-lock
-  TrustFile hosts;      // jit-request: one line per host, principal = host name
+  TrustFile approvers;   // jit-review, jit-grant, jit-revocation, jit-lock
+  TrustFile requesters;  // jit-ask: principal = user name
+  TrustFile owners;      // jit-policy, jit-trust
+  TrustFile hosts;       // jit-request, jit-event: one line per host, principal = host name
 
   // The file that namespaces of this kind are looked up in; nullptr when this place has none for it.
   [[nodiscard]] const TrustFile* for_kind(Kind kind) const;
+  [[nodiscard]] std::vector<const TrustFile*> all() const { return {&approvers, &requesters, &owners, &hosts}; }
 };
 
 // One verified signature by a key known here. Whether its line is valid at the time, and which person it is, is
@@ -40,7 +44,8 @@ struct Verified {
   std::vector<std::string> ignored;  // signatures that did not count, and why, for people
 };
 
-// A request counts only with the signature of the host that it names, by the key that it names.
+// A request or event counts only with the signature of the host that it names, by the key that it names; an ask only
+// with that of its user.
 // Errors name what is wrong and what to do: no signature of a known key; namespaces that differ from each other or
 // from the payload's kind; a damaged signature.
 [[nodiscard]] Result<Verified> verify_document(Envelope envelope, const TrustSet& trust, std::string_view source);

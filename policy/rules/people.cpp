@@ -79,13 +79,30 @@ std::set<std::string> void_keys(const Policy& policy, const std::vector<const Tr
   return result;
 }
 
+namespace {
+
+// Whether the one key stands under two persons.
+bool is_void(const Policy& policy, const std::vector<const TrustFile*>& files, const PublicKey& key) {
+  std::optional<PersonRef> owner;
+  for (const TrustFile* file : files) {
+    for (const TrustLine& line : file->lines) {
+      if (!(line.key == key)) continue;
+      const PersonRef person = person_of_principal(policy, line.principal).value_or(PersonRef{line.principal, false});
+      if (owner && *owner != person) return true;
+      owner = person;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 std::vector<PersonRef> counting_persons(const Policy& policy, const TrustSet& trust, Kind kind,
                                         const std::vector<Signer>& signers, const Locks& locks,
                                         const std::vector<PersonRef>& excluded, const TimeRange& now,
                                         std::vector<std::string>* refused) {
   std::set<PersonRef> counting;
   const TrustFile* file = trust.for_kind(kind);
-  const std::set<std::string> voided = void_keys(policy, {&trust.approvers, &trust.hosts});
   for (const Signer& signer : signers) {
     std::optional<std::string> why;
     const std::optional<PersonRef> person = person_of_principal(policy, signer.principal);
@@ -95,7 +112,7 @@ std::vector<PersonRef> counting_persons(const Policy& policy, const TrustSet& tr
       // said
     } else if (!person) {
       why = "[people] has this name but lists it under nobody";
-    } else if (voided.contains(signer.key.blob)) {
+    } else if (is_void(policy, trust.all(), signer.key)) {
       why = "the key stands under two persons and is void";
     } else if (locks.keys.contains(fingerprint(signer.key))) {
       why = "the key is locked";

@@ -4,10 +4,9 @@
 #include <rapidcheck.h>
 
 #include "policy/document/effects.hpp"
-#include "policy/document/envelope.hpp"
 #include "policy/text.hpp"
-#include "tests/unit/catch.hpp"
 #include "tests/unit/document/hostile.hpp"
+#include "tests/unit/document/payloads.hpp"
 #include "tests/unit/document/support.hpp"
 
 using namespace jit;
@@ -16,89 +15,6 @@ using namespace jit::test;
 namespace {
 
 const PublicKey kHostKey = new_key().public_key();
-
-// The error of a payload, or "" when it reads.
-std::string error_of(const std::string& payload) {
-  const auto parsed = parse_document(payload, "file.jit");
-  if (parsed) return "";
-  CHECK(parsed.error().message.find("file.jit: ") == 0);
-  return parsed.error().message;
-}
-
-bool says(const std::string& message, std::string_view part) {
-  INFO(message);
-  return message.find(part) != std::string::npos;
-}
-
-// `payload` with the line of `key` replaced ("" takes it out).
-std::string with(const Document& document, const std::string& key, const std::string& line) {
-  std::string payload = to_payload(document);
-  const std::size_t start = payload.find("\n" + key + " = ") + 1;
-  REQUIRE(start != std::string::npos + 1);
-  const std::size_t end = payload.find('\n', start) + 1;
-  return payload.replace(start, end - start, line.empty() ? "" : line + "\n");
-}
-
-std::string after_kind(const Document& document, const std::string& line) {
-  std::string payload = to_payload(document);
-  return payload.insert(payload.find('\n', payload.find("kind = ")) + 1, line + "\n");
-}
-
-// One-line text as people write it: quotes, backslashes, TOML's own signs, letters beyond ASCII.
-rc::Gen<std::string> free_text(std::size_t least, std::size_t most) {
-  return rc::gen::map(
-      rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
-          "a", "Z", " ", "\"", "\\", "'", "'''", "\"\"\"", "=", "#", "[", "]", "{", "}", ",", "\\u001b", "é", "漢",
-          "\U0001d11e", "-----BEGIN SSH SIGNATURE-----", "\\n", "%s", "`", "$(id)", "@", "@40", "@c3")),
-      [=](const std::vector<std::string>& pieces) {
-        std::string text;
-        for (const std::string& piece : pieces) {
-          if (text.size() + piece.size() <= most) text += piece;
-        }
-        return text.size() < least ? std::string(least, 'x') : text;
-      });
-}
-
-rc::Gen<std::string> name() {
-  return rc::gen::map(
-      rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::elementOf(std::string("abcXYZ019")))),
-      [](const std::string& text) { return text.substr(0, 40); });
-}
-
-rc::Gen<std::string> user() {
-  return rc::gen::map(
-      rc::gen::pair(name(), rc::gen::element<std::string>("", "@corp", "\\x", " y", "é", ".z", "\"q", "'''")),
-      [](const auto& parts) { return parts.first + parts.second; });
-}
-
-WallTime some_time() {
-  return WallTime(Seconds(*rc::gen::inRange<std::int64_t>(0, 253402300000)));
-}
-Seconds some_duration() {
-  return Seconds(*rc::gen::inRange<std::int64_t>(1, 366 * 86400 + 1));
-}
-std::vector<std::string> some(const rc::Gen<std::string>& one, std::size_t least = 0) {
-  auto values = *rc::gen::container<std::vector<std::string>>(one);
-  if (values.size() > 5) values.resize(5);
-  while (values.size() < least) values.push_back(*one);
-  return values;
-}
-std::vector<Digest> some_digests() {
-  std::vector<Digest> digests;
-  for (const std::string& text : some(name())) digests.push_back(sha256(text));
-  return digests;
-}
-
-void reads_back(const Document& document) {
-  const auto ok = check_document(document);
-  if (!ok) RC_FAIL(ok.error().message);
-  const std::string payload = to_payload(document);
-  RC_ASSERT(parse_payload_text(payload).has_value());
-  const auto parsed = parse_document(payload, "x");
-  if (!parsed) RC_FAIL(parsed.error().message + "\n" + payload);
-  RC_ASSERT(*parsed == document);
-  RC_ASSERT(to_payload(*parsed) == payload);
-}
 
 }  // namespace
 
@@ -204,7 +120,7 @@ TEST_CASE("people can read a request raw", "[document][kinds]") {
 TEST_CASE("versions, kinds and keys that are not known are refused by name (P7)", "[document][kinds]") {
   const Review review = sample_review();
   REQUIRE(error_of(to_payload(review)).empty());
-  CHECK(says(error_of(with(review, "kind", "kind = \"policy\"")), "kind \"policy\" is not known"));
+  CHECK(says(error_of(with(review, "kind", "kind = \"facts\"")), "kind \"facts\" is not known"));
   CHECK(says(error_of(with(review, "kind", "kind = 1")), "kind"));
   CHECK(says(error_of(with(review, "kind", "")), "key \"kind\" is missing"));
   std::string later = to_payload(review);
@@ -220,7 +136,7 @@ TEST_CASE("versions, kinds and keys that are not known are refused by name (P7)"
 }
 
 TEST_CASE("keys that this release cannot enforce are refused by name, never ignored", "[document][kinds]") {
-  for (const std::string key : {"from", "commands", "risk", "ask", "number", "next_update"}) {
+  for (const std::string key : {"from", "commands", "risk"}) {
     INFO(key);
     for (const Document& document :
          {Document(sample_request(kHostKey)), Document(sample_review()), Document(sample_grant()),
@@ -427,12 +343,13 @@ TEST_CASE("keys of reviews, revocations and locks go together", "[document][kind
 }
 
 TEST_CASE("kinds have names and namespaces of their own", "[document][kinds]") {
-  for (const Kind kind : {Kind::request, Kind::review, Kind::grant, Kind::revocation, Kind::lock}) {
+  for (const Kind kind : {Kind::request, Kind::review, Kind::grant, Kind::revocation, Kind::lock, Kind::ask,
+                          Kind::event, Kind::policy, Kind::trust}) {
     CHECK(kind_namespace(kind) == "jit-" + std::string(kind_name(kind)));
     CHECK(kind_of_namespace(kind_namespace(kind)).value() == kind);
   }
   for (const std::string_view other :
-       {"", "jit-", "jit-ask", "jit-policy", "file", "jit-grant@example.org", "JIT-GRANT", "jit-grant "}) {
+       {"", "jit-", "jit-facts", "jit-test", "file", "jit-grant@example.org", "JIT-GRANT", "jit-grant "}) {
     CHECK_FALSE(kind_of_namespace(other));
   }
   CHECK(make_nonce().size() == 32);

@@ -152,6 +152,57 @@ Lock sample_lock() {
   return lock;
 }
 
+AskDocument sample_ask() {
+  AskDocument ask;
+  ask.hosts = {"db1.example.org"};
+  ask.user = "alice";
+  ask.role = "postgres-admin";
+  ask.duration = std::chrono::hours(2);
+  ask.reason = "vacuum stuck";
+  ask.created = at("2026-11-22T05:10:00Z");
+  ask.expires = at("2026-11-22T06:10:00Z");
+  ask.nonce = make_nonce();
+  return ask;
+}
+
+EventDocument sample_event(const PublicKey& host_key) {
+  EventDocument event;
+  event.host = "db1.example.org";
+  event.host_key = fingerprint(host_key);
+  event.sequence = 17;
+  event.created = at("2026-11-22T05:12:00Z");
+  event.entry = 1234;
+  event.head = sha256("entry");
+  event.policy = digest_text(sha256("policy"));
+  event.machine = digest_text(sha256("machine"));
+  event.what = "active";
+  event.grant = sha256("request");
+  event.user = "alice";
+  event.role = "postgres-admin";
+  event.state = "active";
+  event.until = at("2026-11-22T07:12:00Z");
+  event.nonce = make_nonce();
+  return event;
+}
+
+PolicyDocument sample_policy() {
+  PolicyDocument document;
+  document.segments = {"pci-db"};
+  document.number = 3;
+  document.created = at("2026-11-22T05:12:00Z");
+  document.reason = "dba may restart";
+  document.files = {{"10-dba.toml", "[defaults]\nmax_duration = \"4h\"\n"}};
+  document.nonce = make_nonce();
+  return document;
+}
+
+TrustDocument sample_trust() {
+  TrustDocument document;
+  static_cast<Delivery&>(document) = sample_policy();
+  document.files = {{"approvers", public_key_line(new_key().public_key()) + "\n"}};
+  return document;
+}
+
 Envelope signed_by(const Document& document, const std::vector<const SigningKey*>& keys,
                    std::string_view name_space) {
   if (name_space.empty()) name_space = kind_namespace(kind_of(document));

@@ -49,6 +49,10 @@ Review sample_review();
 GrantDocument sample_grant();
 Revocation sample_revocation();
 Lock sample_lock();
+AskDocument sample_ask();
+EventDocument sample_event(const PublicKey& host_key);
+PolicyDocument sample_policy();
+TrustDocument sample_trust();
 
 // An envelope over the document's payload with a signature by each key, in `name_space` (by default that of its
 // kind).

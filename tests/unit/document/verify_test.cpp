@@ -72,7 +72,9 @@ TEST_CASE("a signature for one purpose never serves another (P7)", "[document][v
   CHECK(says(place.error(signed_by(review, {&place.carol}, "jit-grant")),
              "it says that it is a review, but it was signed as a grant"));
   CHECK(says(place.error(signed_by(review, {&place.carol}, "file")), "namespace \"file\" are not taken"));
-  CHECK(says(place.error(signed_by(review, {&place.carol}, "jit-policy")), "not taken"));
+  CHECK(says(place.error(signed_by(review, {&place.carol}, "jit-facts")), "not taken"));
+  // A place without a trust file for a kind takes none of it, whoever signed.
+  CHECK(says(place.error(signed_by(review, {&place.carol}, "jit-policy")), "not taken here"));
   // An approver's key says nothing for a host, and a host's nothing for an approver.
   CHECK(says(place.error(signed_by(review, {&place.host})), "not listed in approvers"));
   CHECK(says(place.error(signed_by(sample_request(place.host.public_key()), {&place.carol})), "not listed in hosts"));
@@ -160,4 +162,30 @@ TEST_CASE("a document made by hand with ssh-keygen counts", "[document][verify]"
       parse_envelope(payload + armor.out).and_then([&](const Envelope& e) { return place.check(e); });
   REQUIRE(verified.has_value());
   CHECK(verified->signers.at(0).principal == "carol");
+}
+
+TEST_CASE("each kind is looked up in its own trust file (P1, P7)", "[document][verify]") {
+  Place place;
+  const SigningKey alice = new_key();
+  const SigningKey owner = new_key();
+  place.trust.requesters = trust_of("requesters", {{"alice", alice.public_key()}, {"bob", place.carol.public_key()}});
+  place.trust.owners = trust_of("owners", {{"olga", owner.public_key()}});
+
+  CHECK(place.check(signed_by(sample_ask(), {&alice})).value().kind == Kind::ask);
+  CHECK(place.check(signed_by(sample_policy(), {&owner})).value().kind == Kind::policy);
+  CHECK(place.check(signed_by(sample_trust(), {&owner})).value().kind == Kind::trust);
+  CHECK(place.check(signed_by(sample_event(place.host.public_key()), {&place.host})).value().kind == Kind::event);
+
+  // Nobody asks for somebody else, and approvers' and owners' keys are no requesters'.
+  CHECK(says(place.error(signed_by(sample_ask(), {&place.carol})), "signed by bob, who cannot ask for alice"));
+  CHECK(says(place.error(signed_by(sample_ask(), {&owner})), "not listed in requesters"));
+  CHECK(says(place.error(signed_by(sample_ask(), {&place.dave})), "not listed in requesters"));
+  CHECK(says(place.error(signed_by(sample_review(), {&alice})), "not listed in approvers"));
+  CHECK(says(place.error(signed_by(sample_policy(), {&place.carol})), "not listed in owners"));
+  CHECK(says(place.error(signed_by(sample_policy(), {&owner}, "jit-trust")), "signed as a trust"));
+  // An event is of the host that signed it, by the key that it names.
+  CHECK(says(place.error(signed_by(sample_event(place.host.public_key()), {&place.dave})), "the event is of"));
+  EventDocument other = sample_event(place.host.public_key());
+  other.host = "db2.example.org";
+  CHECK(says(place.error(signed_by(other, {&place.host})), "the event is of db2.example.org"));
 }

@@ -30,6 +30,7 @@ const std::map<std::string, std::set<std::string>> kMayKnow = {
     {"pam_jit", {"jitd/wire"}},
     {"jitd/sys", {"policy"}},
     {"jitd/gates", {"jitd/sys", "policy"}},
+    {"jitd/sync", {"jitd/sys", "policy"}},
     {"jitd/store", {"jitd/sys", "jitd/wire", "policy"}},
     {"jitd/effects", {"jitd/store", "jitd/sys", "jitd/wire", "policy"}},
     {"jitd/audit", {"jitd/store", "jitd/sys", "jitd/wire", "policy"}},
@@ -93,12 +94,13 @@ Symbols symbols_of(const fs::path& library) {
 
 fs::path library_of(const std::string& part) {
   static const std::map<std::string, std::string> kLibraries = {
-      {"policy", "policy/libjit_policy.a"},    {"jitd/wire", "jitd/libjit_wire.a"},
-      {"board", "jitd/libjit_board.a"},        {"pam_jit", "pam_jit/libjit_pam_logic.a"},
-      {"jitd/sys", "jitd/libjit_sys.a"},       {"jitd/gates", "jitd/libjit_gates.a"},
-      {"jitd/store", "jitd/libjit_store.a"},   {"jitd/effects", "jitd/libjit_effects.a"},
-      {"jitd/audit", "jitd/libjit_audit.a"},   {"jitd/core", "jitd/libjit_core.a"},
-      {"jitd/server", "jitd/libjit_server.a"}, {"jitctl", "jitctl/libjit_ctl.a"}};
+      {"policy", "policy/libjit_policy.a"},      {"jitd/wire", "jitd/libjit_wire.a"},
+      {"board", "jitd/libjit_board.a"},          {"pam_jit", "pam_jit/libjit_pam_logic.a"},
+      {"jitd/sys", "jitd/libjit_sys.a"},         {"jitd/sync", "jitd/libjit_sync.a"},
+      {"jitd/gates", "jitd/libjit_gates.a"},     {"jitd/store", "jitd/libjit_store.a"},
+      {"jitd/effects", "jitd/libjit_effects.a"}, {"jitd/audit", "jitd/libjit_audit.a"},
+      {"jitd/core", "jitd/libjit_core.a"},       {"jitd/server", "jitd/libjit_server.a"},
+      {"jitctl", "jitctl/libjit_ctl.a"}};
   return kBuild / kLibraries.at(part);
 }
 
