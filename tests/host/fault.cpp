@@ -67,18 +67,23 @@ Control& control() {
   for (;;) ::kill(::getpid(), SIGKILL);
 }
 
-// True when this change is to fail, with errno set. `path` may be null: then it is that of the descriptor.
+// True when this change is to fail, with errno set. `path` may be null: then it is that of the descriptor; a relative
+// one is below it.
 bool strikes(const char* call, int fd, const char* path, What* tear = nullptr) {
   Control& told = control();
   const std::int64_t first = told.first.load();
   if (first == 0) return false;
   const auto what = static_cast<What>(told.what.load());
   if (what == kTear && tear == nullptr) return false;  // only writes are torn
-  std::array<char, 100> name{};
-  if (path == nullptr) {
+  std::array<char, 400> name{};
+  if (path == nullptr || (path[0] != '/' && fd >= 0)) {
     std::array<char, 40> link{};
     (void)::snprintf(link.data(), link.size(), "/proc/self/fd/%d", fd);
-    if (::readlink(link.data(), name.data(), name.size() - 1) > 0) path = name.data();
+    const ssize_t length = ::readlink(link.data(), name.data(), name.size() / 2);
+    if (length > 0) {
+      if (path != nullptr) (void)::snprintf(&name[static_cast<std::size_t>(length)], name.size() / 2, "/%s", path);
+      path = name.data();
+    }
   }
   if (told.match.front() != '\0' && (path == nullptr || ::strstr(path, told.match.data()) == nullptr)) return false;
   const std::int64_t number = ++told.calls;
@@ -125,8 +130,8 @@ bool no_descriptor() {
   return true;
 }
 
-bool open_strikes(const char* path, int flags) {
-  return no_descriptor() || ((flags & O_CREAT) != 0 && strikes("open", -1, path));
+bool open_strikes(int dir, const char* path, int flags) {
+  return no_descriptor() || ((flags & O_CREAT) != 0 && strikes("open", dir, path));
 }
 
 // --- clocks
@@ -207,7 +212,7 @@ extern "C" {
     va_start(rest, flags);                                                               \
     const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0; \
     va_end(rest);                                                                        \
-    if (open_strikes(path, flags)) return -1;                                            \
+    if (open_strikes(AT_FDCWD, path, flags)) return -1;                                  \
     return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));         \
   }
 #define JIT_OPENAT(NAME)                                                                 \
@@ -216,7 +221,7 @@ extern "C" {
     va_start(rest, flags);                                                               \
     const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0; \
     va_end(rest);                                                                        \
-    if (open_strikes(path, flags)) return -1;                                            \
+    if (open_strikes(dir, path, flags)) return -1;                                       \
     return static_cast<int>(::syscall(SYS_openat, dir, path, flags, mode));              \
   }
 JIT_OPEN(open)
@@ -270,13 +275,14 @@ int fsetxattr(int fd, const char* name, const void* value, std::size_t size, int
                                            : static_cast<int>(::syscall(SYS_fsetxattr, fd, name, value, size, flags));
 }
 int renameat(int from_dir, const char* from, int to_dir, const char* to) noexcept {
-  return strikes("rename", -1, to) ? -1 : static_cast<int>(::syscall(SYS_renameat2, from_dir, from, to_dir, to, 0));
+  return strikes("rename", to_dir, to) ? -1
+                                       : static_cast<int>(::syscall(SYS_renameat2, from_dir, from, to_dir, to, 0));
 }
 int rename(const char* from, const char* to) noexcept {
   return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 int unlinkat(int dir, const char* path, int flags) noexcept {
-  return strikes("unlink", -1, path) ? -1 : static_cast<int>(::syscall(SYS_unlinkat, dir, path, flags));
+  return strikes("unlink", dir, path) ? -1 : static_cast<int>(::syscall(SYS_unlinkat, dir, path, flags));
 }
 int unlink(const char* path) noexcept {
   return unlinkat(AT_FDCWD, path, 0);

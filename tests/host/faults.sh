@@ -55,5 +55,10 @@ large() { root sh -c "umount -l $1"; restart_jitd; within_time 10 active_policy;
 # Until it takes no more; never on the disk itself, which is this machine's.
 no_bytes() { root sh -c "mountpoint -q $1 && { dd if=/dev/zero of=$1/.full bs=4k count=50000; dd if=/dev/zero of=$1/.full2 bs=1 count=4096; } 2>/dev/null; true"; }
 no_inodes() { root sh -c "mountpoint -q $1 && mkdir -p $1/.many && i=0; while [ \$i -lt 20000 ] && : >$1/.many/\$i; do i=\$((i + 1)); done; true" >/dev/null 2>&1; }
-read_only() { root sh -c "mountpoint -q $1 && mount -o remount,bind,ro $1 && mount -o remount,ro $1"; }
-room() { root sh -c "mount -o remount,rw $1; mount -o remount,bind,rw $1; rm -rf $1/.full $1/.full2 $1/.many"; }
+# What jitd has open for writing keeps a whole file system from that; as after an error of a disk its writes fail then.
+read_only() {
+  root mountpoint -q "$1" || return 1
+  root mount -o remount,ro "$1" 2>/dev/null || fault arm 1 30 1000000000 "$1/" || return 1   # EROFS
+  root mount -o remount,bind,ro "$1"
+}
+room() { root sh -c "mount -o remount,rw $1; mount -o remount,bind,rw $1; fault off; rm -rf $1/.full $1/.full2 $1/.many"; }
