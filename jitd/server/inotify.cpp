@@ -2,29 +2,12 @@
 
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <cstring>
-#include <exception>
+
+#include "jitd/sys/inotify_events.hpp"
 
 namespace jit {
-namespace {
-
-void read_events(int fd, const std::function<void(const Inotify::Event&)>& then) {
-  alignas(inotify_event) std::array<char, 16384> buffer;
-  const ssize_t size = ::read(fd, buffer.data(), buffer.size());
-  for (ssize_t at = 0; at + static_cast<ssize_t>(sizeof(inotify_event)) <= size;) {
-    inotify_event header{};
-    std::memcpy(&header, buffer.data() + at, sizeof header);
-    const char* name = buffer.data() + at + sizeof header;
-    then(Inotify::Event{header.wd, header.mask, std::string_view(name, ::strnlen(name, header.len))});
-    at += static_cast<ssize_t>(sizeof header + header.len);
-  }
-}
-
-}  // namespace
 
 bool Inotify::Event::overflow() const {
   return (mask & IN_Q_OVERFLOW) != 0;
@@ -33,8 +16,11 @@ bool Inotify::Event::overflow() const {
 Result<Inotify> Inotify::make(Loop& loop, std::function<void(const Event&)> then) {
   UniqueFd fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!fd) return fail_errno(errno, "cannot watch files");
-  auto source =
-      loop.io(fd.get(), EPOLLIN, [raw = fd.get(), then = std::move(then)](std::uint32_t) { read_events(raw, then); });
+  auto source = loop.io(fd.get(), EPOLLIN, [raw = fd.get(), then = std::move(then)](std::uint32_t) {
+    (void)read_inotify(raw, [&](int watch, std::uint32_t mask, std::string_view name) {
+      then(Event{watch, mask, name});
+    });
+  });
   return Inotify(std::move(fd), std::move(source));
 }
 

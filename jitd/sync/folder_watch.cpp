@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <set>
 
 #include "jitd/sync/mailbox.hpp"
+#include "jitd/sys/inotify_events.hpp"
 
 namespace jit {
 namespace {
@@ -118,18 +118,11 @@ void FolderWatch::on_event(int watch, std::uint32_t mask, std::string_view name)
 
 void FolderWatch::drain() {
   if (!notify_) return;
-  alignas(inotify_event) std::array<char, 16384> buffer;
   // Bounded: who makes events faster than they are read cannot keep us here.
   for (int round = 0; round < 64; ++round) {
-    const ssize_t size = ::read(notify_.get(), buffer.data(), buffer.size());
-    if (size <= 0) return;
-    for (ssize_t at = 0; at + static_cast<ssize_t>(sizeof(inotify_event)) <= size;) {
-      inotify_event header{};
-      std::memcpy(&header, buffer.data() + at, sizeof header);
-      const char* name = buffer.data() + at + sizeof header;
-      on_event(header.wd, header.mask, std::string_view(name, ::strnlen(name, header.len)));
-      at += static_cast<ssize_t>(sizeof header + header.len);
-    }
+    const bool more = read_inotify(
+        notify_.get(), [this](int watch, std::uint32_t mask, std::string_view name) { on_event(watch, mask, name); });
+    if (!more) return;
   }
 }
 
