@@ -174,7 +174,6 @@ Result<SourceSpec> parse_source_url(std::string_view url) {
 std::vector<SourceSpec> read_sources(TableReader& table) {
   std::vector<SourceSpec> specs;
   std::set<std::string> names;
-  if (!table.has("sources")) return specs;
   for (TableReader& one : table.tables("sources")) {
     const auto name = one.text("name");
     const auto url = one.text("url");

@@ -32,6 +32,7 @@ struct SourceSpec {
   // without inotify 5 s).
   Seconds poll{0};
   bool post = true;  // what this host says goes there, too
+  bool operator==(const SourceSpec&) const = default;
 };
 
 inline constexpr std::size_t kMaxSources = 16;

@@ -11,6 +11,7 @@
 #include "policy/document/verify.hpp"
 #include "policy/result.hpp"
 #include "policy/rules/policy.hpp"
+#include "policy/sources.hpp"
 
 namespace jit {
 
@@ -26,6 +27,7 @@ struct HostConfig {
   unsigned requests_per_minute = 30;  // per uid
   Seconds audit_retention = std::chrono::days(400);
   std::vector<std::string> residue_paths;  // looked through after a grant, beside homes and temporary folders
+  std::vector<SourceSpec> sources;         // jitd-sync's; here they are only checked
 };
 [[nodiscard]] Result<HostConfig> parse_host_config(std::string_view text, const std::string& file);
 

@@ -4,6 +4,7 @@
 #include "jitd/core/host.hpp"
 #include "policy/names.hpp"
 #include "policy/rules/toml_reader.hpp"
+#include "policy/sources.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -76,6 +77,7 @@ Result<HostConfig> parse_host_config(std::string_view text, const std::string& f
     read_count(*quotas, "requests_per_minute", 10000, config.requests_per_minute);
     quotas->finish();
   }
+  config.sources = read_sources(table);
   table.finish();
   if (!problems.none()) return tl::unexpected<Error>(problems.error());
   return config;

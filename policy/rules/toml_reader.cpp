@@ -18,8 +18,9 @@ std::string where(const Place& place) {
 
 // Keys that later releases know. To ignore one would give more than its author meant.
 constexpr std::array kLater = {
-    "commands", "escalate", "extends", "facts",      "from",          "hooks", "hosts",   "hours",
-    "networks", "not",      "once",    "risk_below", "risk_at_least", "start", "sources", "user_verification",
+    "commands", "escalate",   "extends",       "facts",    "from",
+    "hooks",    "hosts",      "hours",         "networks", "not",
+    "once",     "risk_below", "risk_at_least", "start",    "user_verification",
 };
 
 std::string_view type_name(TomlValue::Type type) {

@@ -42,9 +42,16 @@ absolute = "7d"
 [quotas]
 pending_per_user = 3
 requests_per_minute = 5
+[[sources]]
+name = "stick"
+url = "/media/jit"
+poll = "10s"
 )",
                                       "jitd.toml");
   REQUIRE(full.has_value());
+  REQUIRE(full->sources.size() == 1);
+  CHECK(full->sources[0].path == "/media/jit");
+  CHECK(full->sources[0].poll == Seconds(10));
   CHECK(full->host == "db1.example.org");
   CHECK(full->segments == std::vector<std::string>{"pci-db", "prod"});
   CHECK(full->grant_ceiling == hours(8));
@@ -66,9 +73,11 @@ requests_per_minute = 5
 TEST_CASE("jitd.toml is refused by file, line and key", "[core][host]") {
   CHECK(refused("hots = \"x\"\n")
             .find("jitd.toml:1: hots: unknown key; known here: audit_retention, ceilings, "
-                  "clock_tolerance, host, pending_life, quotas, residue_paths and segments") == 0);
-  CHECK(refused("\nsources = [\"dir:/x\"]\n") ==
-        "jitd.toml:2: sources: this release cannot enforce it yet; remove the key");
+                  "clock_tolerance, host, pending_life, quotas, residue_paths, segments and sources") == 0);
+  CHECK(refused("\nsources = [\"/media/jit\"]\n") == "jitd.toml:2: sources[1]: must be a table, not a string");
+  CHECK(refused("[[sources]]\nname = \"a\"\nurl = \"ftp://x\"\n").find("jitd.toml:3: sources[1].url: ") == 0);
+  CHECK(refused("[[sources]]\nname = \"a\"\nurl = \"/media/jit\"\nca = \"/x\"\n") ==
+        "jitd.toml:4: sources[1].ca: goes with https and etcd alone");
   CHECK(refused("hooks = []\n") == "jitd.toml:1: hooks: this release cannot enforce it yet; remove the key");
   CHECK(refused("[ceilings]\nabsolute = \"15d\"\n") == "jitd.toml:2: ceilings.absolute: must be from 1h to 14d");
   CHECK(refused("[ceilings]\nabsolute = \"2h\"\ngrant = \"3h\"\n") ==
