@@ -104,7 +104,7 @@ END
 dependencies() {
   local p
   for p in "$JIT_DIST"/*.deb; do dpkg-deb -f "$p" Depends Pre-Depends; done | sed 's/^[A-Za-z-]*: //' | tr ',' '\n' |
-    sed 's/|.*//; s/(.*//; s/ //g' | grep -vE '^(jitctl|libpam-jit|jitd|)$' | sort -u
+    sed 's/|.*//; s/(.*//; s/ //g' | grep -vE '^(jitctl|libpam-jit|jitd|jitd-sync|)$' | sort -u
 }
 
 prepare_base() {
@@ -156,6 +156,19 @@ install_packages() {
   for p in "${packages[@]}"; do lab push "$host" "$p" /root/debs/; done
   quietly root sh -c 'dpkg -i /root/debs/*.deb' || stop_here "the packages install"
 }
+
+# carries_by FOLDER: jitd-sync on the host of now, with one source, that folder; boxes in it for the host, and in $mail its name.
+carries_by() {
+  mail=$1
+  install_packages "$JIT_DIST"/jitd-sync_*.deb
+  root install -d -m 755 "$mail" "$mail/to" "$mail/to/$host" "$mail/to/segment"
+  root install -d -m 755 -o _jit-sync "$mail/from" "$mail/from/$host"
+  root sh -c 'printf "\n[[sources]]\nname = \"mail\"\nurl = \"%s\"\n" "$1" >>/etc/jit/jitd.toml' sh "$mail"
+}
+# sends FILE NAME: puts a file of the host into the host's box, as a courier with manners does.
+sends() { root sh -c 'cp "$1" "$2/.$3.new" && mv "$2/.$3.new" "$2/$3"' sh "$1" "$mail/to/$host" "$2"; }
+source_state() { root sh -c "sed -n 's/^$1 //p' /var/lib/jit-sync/mail.status"; }
+source_is() { [[ $(source_state state) == "$1" ]]; }
 
 # up NAME [DEB...]: a host with the packages, the tests' policy and trust, and enforced gates on sshd and sudo.
 up() {
