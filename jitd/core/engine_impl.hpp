@@ -22,6 +22,7 @@
 #include "jitd/core/engine.hpp"
 #include "jitd/core/host_facts.hpp"
 #include "jitd/core/life.hpp"
+#include "jitd/core/line_budget.hpp"
 #include "jitd/core/sudo_words.hpp"
 #include "policy/rules/decision.hpp"
 #include "policy/rules/people.hpp"
@@ -375,6 +376,7 @@ class EngineImpl final : public Engine {
   bool asking_accounts_ = false;
   bool accounts_again_ = false;
   std::uint64_t accounts_retry_boot_ms_ = 0;  // 0: all of them were answered
+  LineBudget strangers_;                      // of what comes from the inbox
   std::set<std::string> refused_before_;  // documents and why, so that a copy handed in again is not chained again
   std::vector<std::string> start_warnings_;
   std::string lost_;  // the database before this one

@@ -16,8 +16,12 @@ void EngineImpl::submit(const Caller* caller, std::string text, Reply<Outcome> r
   const auto refuse = [&](const Error& error) {
     // Bytes that no trusted key signed are not audited, and journalled only where nobody hears the answer: strangers
     // could fill both with them.
-    if (caller == nullptr)
-      journal(5, "a document from " + source + " is refused: " + error.message, nullptr, "refuse");
+    if (caller == nullptr) {
+      const LineBudget::Answer line = strangers_.ask(now().boot_ms);
+      if (line.unsaid > 0)
+        journal(5, std::to_string(line.unsaid) + " more documents from the inbox were refused", nullptr, "refuse");
+      if (line.say) journal(5, "a document from " + source + " is refused: " + error.message, nullptr, "refuse");
+    }
     answer<Outcome>(reply, tl::unexpected<Error>(error));
   };
   Result<Envelope> envelope = parse_envelope(text);

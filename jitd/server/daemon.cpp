@@ -12,6 +12,7 @@
 
 #include "jitd/core/engine.hpp"
 #include "jitd/core/host_effector.hpp"
+#include "jitd/core/line_budget.hpp"
 #include "jitd/core/open_store.hpp"
 #include "jitd/core/system_host_facts.hpp"
 #include "jitd/effects/own_units.hpp"
@@ -120,6 +121,7 @@ class Daemon {
   std::unique_ptr<Doors> doors_;
   std::unique_ptr<CheckThread> check_thread_;
   std::unique_ptr<Inbox> inbox_;
+  LineBudget thrown_away_;  // of the inbox
   std::unique_ptr<Inotify> residue_;
   Source residue_due_;
   std::unique_ptr<ConfigWatch> watch_;
@@ -240,8 +242,11 @@ Result<void> Daemon::open_doors() {
   auto inbox = Inbox::open(
       *loop_, paths_.var + "/inbox",
       [this](std::string text, const Inbox::Done& done) { from_inbox(std::move(text), done); },
-      [](const std::string& why) {
-        log(4, why, {{"JIT_EVENT", "inbox"}});
+      [this](const std::string& why) {
+        const LineBudget::Answer line = thrown_away_.ask(clock_.now().boot_ms);
+        if (line.unsaid > 0)
+          log(4, fmt::format("{} more things in the inbox were no documents", line.unsaid), {{"JIT_EVENT", "inbox"}});
+        if (line.say) log(4, why, {{"JIT_EVENT", "inbox"}});
       });
   if (!inbox) return tl::unexpected(inbox.error());
   inbox_ = std::move(*inbox);

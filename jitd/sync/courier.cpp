@@ -70,7 +70,7 @@ Courier::Pass Courier::pass() {
     // It is not there, or we are in trouble: the other boxes are as far away.
     if (done.error().code != Errc::invalid && done.error().code != Errc::refused) break;
   }
-  if (pass.error) compare_at_ = 0;  // it may be another when it is back
+  if (pass.error && pass.error->code == Errc::unavailable) forget_posted();  // it may be another when it is back
   push(pass);
   return pass;
 }

@@ -107,6 +107,7 @@ class Courier {
   [[nodiscard]] bool may_deliver(Pass& pass);
 
   void push(Pass& pass);
+  void forget_posted();
   [[nodiscard]] Result<void> mirror(int folder, Outbox outbox, Pass& pass);
   [[nodiscard]] Result<void> compare(int folder, Outbox& outbox);
   [[nodiscard]] Result<void> adopt(int folder, const Outbox& outbox);
@@ -128,7 +129,7 @@ class Courier {
   std::map<std::string, Posted> posted_;  // what the source has of us
   std::set<std::string> gone_;            // and should not have
   std::uint64_t compare_at_ = 0;          // boot-time clock, ms: what it has is to be looked at
-  bool ever_compared_ = false;
+  bool compared_ = false;                 // since it was last gone
   Backoff post_backoff_;
   std::uint64_t post_at_ = 0;  // boot-time clock, ms: not before
   std::optional<Error> post_error_;

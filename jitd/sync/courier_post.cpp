@@ -42,6 +42,13 @@ Result<Courier::Outbox> Courier::read_outbox(int folder) {
   return outbox;
 }
 
+void Courier::forget_posted() {
+  posted_.clear();
+  gone_.clear();
+  compared_ = false;
+  compare_at_ = 0;
+}
+
 void Courier::push(Pass& pass) {
   const UniqueFd folder(::open(config_.outbox.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!folder) return;
@@ -113,15 +120,16 @@ Result<void> Courier::compare(int folder, Outbox& outbox) {
     const auto here = outbox.find(one.first);
     return here == outbox.end() || !here->second.there;
   });
-  if (!ever_compared_) {
+  if (!compared_) {
     if (auto done = adopt(folder, outbox); !done) return done;
-    ever_compared_ = true;
+    compared_ = true;
   }
   return {};
 }
 
-// After a start: what an earlier run posted. A request's name is the digest of its payload, and an event stays what
-// it is as long as jitd counts on, which the newest that both have tells; the database may have been lost meanwhile.
+// What was posted to it before it went, or by an earlier run. A request's name is the digest of its payload, and an
+// event stays what it is as long as jitd counts on, which the newest that both have tells; the database may have been
+// lost meanwhile.
 Result<void> Courier::adopt(int folder, const Outbox& outbox) {
   bool same_events = false;
   for (auto one = outbox.rbegin(); one != outbox.rend(); ++one) {

@@ -133,6 +133,8 @@ std::string DirectoryMailbox::stamp(const struct stat& status) {
 Result<DirectoryMailbox::Way> DirectoryMailbox::watched_walk(const Box& box) {
   const std::string path = box.path();
   auto way = walk(box, false);
+  if (way && watch_.another(path, way->folders.front().get()))
+    return fail(Errc::unavailable, root_ + ": is not the folder, or the medium, that it was");
   for (int attempt = 0; way && attempt < kAttempts; ++attempt) {
     watch_.listing(path, split(path, '/'), way->folders);
     // A folder that came before it was watched is told of by nobody: the way must still be the same.

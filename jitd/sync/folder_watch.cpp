@@ -58,6 +58,23 @@ bool on_this_machine(int directory) {
   return kLocal.contains(static_cast<std::uint64_t>(status.f_type) & 0xffffffffU);
 }
 
+void FolderWatch::absent(const std::string& path) {
+  seen_[path] = {};
+  last_root_.reset();
+}
+
+bool FolderWatch::another(const std::string& path, int root) {
+  drain();
+  struct stat now {};
+  if (::fstat(root, &now) != 0) return false;
+  const bool other =
+      last_root_ && (unmounted_ || last_root_->device != now.st_dev || last_root_->inode != now.st_ino);
+  last_root_ = {now.st_dev, now.st_ino};
+  unmounted_ = false;
+  if (other) seen_[path].changed = true;
+  return other;
+}
+
 void FolderWatch::listing(const std::string& path, const std::vector<std::string_view>& names,
                           const std::vector<UniqueFd>& folders) {
   struct stat root {};
@@ -106,6 +123,7 @@ void FolderWatch::on_event(int watch, std::uint32_t mask, std::string_view name)
     for (auto& [path, seen] : seen_) seen.changed = true;
     return;
   }
+  if ((mask & IN_UNMOUNT) != 0) unmounted_ = true;
   const auto [from, to] = interests_.equal_range(watch);
   for (auto one = from; one != to; ++one) {
     const Interest& interest = one->second;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +34,11 @@ class FolderWatch {
                const std::vector<UniqueFd>& folders);
 
   // The root could not be opened: wait() looks again after a while.
-  void absent(const std::string& path) { seen_[path] = {}; }
+  void absent(const std::string& path);
+
+  // Whether this root, open, is another than the last one: a folder in its place, or another stick in its slot, with
+  // the same numbers. Said once; wait() ends at once then.
+  [[nodiscard]] bool another(const std::string& path, int root);
 
   // Returns when something may have changed in one of these folders since it was last listed (one that never was:
   // from now on), when `other` (-1: none) is readable, or after `at_most`; where changes are not told, after `poll`.
@@ -63,6 +68,12 @@ class FolderWatch {
 
   std::string root_;
   Local local_;
+  struct Root {
+    dev_t device;
+    ino_t inode;
+  };
+  std::optional<Root> last_root_;
+  bool unmounted_ = false;  // what was watched, since then
   UniqueFd notify_, mounts_;
   std::map<std::string, Seen> seen_;
   std::multimap<int, Interest> interests_;  // by inotify's number of the folder

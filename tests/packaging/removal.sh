@@ -46,7 +46,7 @@ quietly root sh -c '/usr/libexec/jit/gate-lines enforce sshd && /usr/libexec/jit
 gated=$(pam_sums)
 grant alice operator 30m
 upgrade=$(mktemp -d)
-for package in "$JIT_DIST"/*.deb; do newer "$package" "$upgrade"; done
+for package in "$JIT_DIST"/{libpam-jit,jitctl,jitd}_*.deb; do newer "$package" "$upgrade"; done
 install_packages "$upgrade"/*.deb
 rm -rf "$upgrade"
 ok "an upgrade touches no PAM file" [ "$gated" = "$(pam_sums)" ]
@@ -90,6 +90,29 @@ for order in "libpam-jit jitd jitctl" "jitd jitctl libpam-jit" "jitctl libpam-ji
   no_lines "$order"
   people_get_in "$order"
 done
+
+# --- jitd-sync, which comes and goes ------------------------------------------------------------------------------------
+
+folders() { root stat -c '%a %U:%G' /var/lib/jit /var/lib/jit/inbox | tr '\n' ' '; }
+ready
+gives "without jitd-sync the inbox is jitd's alone" '^700 root:root 700 root:root $' folders
+install_packages "$JIT_DIST"/jitd-sync_*.deb
+ok "jitd-sync runs, with no source yet" root systemctl is-active jitd-sync.service
+gives "its user may put files into the inbox" '^710 root:_jit-sync 730 root:_jit-sync $' folders
+ok "and read the outbox" root runuser -u _jit-sync -- ls /var/lib/jit/outbox
+refused "but not the inbox" root runuser -u _jit-sync -- ls /var/lib/jit/inbox
+refused "and change nothing in the outbox" root runuser -u _jit-sync -- touch /var/lib/jit/outbox/x
+install_packages "$JIT_DIST"/jitd_*.deb
+gives "an upgrade of jitd locks it out of nothing" '^710 root:_jit-sync 730 root:_jit-sync $' folders
+quietly lab reboot "$host"
+gives "nor does a boot" '^710 root:_jit-sync 730 root:_jit-sync $' folders
+within_time 15 is_state "$id" active || true
+ok "it is removed" root dpkg -r jitd-sync
+ok "and jitd goes on" can_sudo alice
+gives "with what is its own" '^700 root:root 700 root:root $' folders
+ok "and nothing to be said" root test ! -e /var/lib/jit/outbox
+ok "what it remembered is kept" root test -d /var/lib/jit-sync
+ok "until it is purged" root sh -c 'dpkg -P jitd-sync && test ! -e /var/lib/jit-sync'
 
 # --- what must fail, and what is left -----------------------------------------------------------------------------------
 

@@ -1,4 +1,7 @@
 // P8 and P9: who sees what, and what the chain says.
+#include <algorithm>
+
+#include "jitd/core/line_budget.hpp"
 #include "tests/unit/catch.hpp"
 #include "tests/unit/core/engine_world.hpp"
 
@@ -214,4 +217,19 @@ TEST_CASE("requests that are no good are refused with words", "[core][engine]") 
   CHECK_FALSE(world.ask(kAlice, "../etc")->has_value());
   CHECK_FALSE(world.ask(kAlice, "dba", Seconds(0))->has_value());
   CHECK_FALSE(world.ask(kAlice, "dba", Seconds(-5))->has_value());
+}
+
+TEST_CASE("strangers cannot push others out of the journal by the inbox", "[core][engine]") {
+  World world;
+  const auto lines = [&](const std::string& part) {
+    return std::ranges::count_if(
+        world.journal, [&](const JournalLine& line) { return line.message.find(part) != std::string::npos; });
+  };
+  for (int i = 0; i < 1000; ++i) CHECK(world.refused("junk " + std::to_string(i)).find("accepted") != 0);
+  CHECK(lines("a document from the inbox is refused") == LineBudget::kPerMinute);
+  CHECK(lines("more documents") == 0);
+  world.pass(60);
+  CHECK(world.refused("junk").find("accepted") != 0);
+  CHECK(lines("a document from the inbox is refused") == LineBudget::kPerMinute + 1);
+  CHECK(lines("980 more documents from the inbox were refused") == 1);
 }

@@ -336,6 +336,26 @@ TEST_CASE("what a source loses or keeps is made right after a while, at once aft
   CHECK(bench.posted() == std::set<std::string>{event(1), event(2)});
 }
 
+TEST_CASE("what comes back may be another: what is newest on both tells what has to be posted", "[sync]") {
+  Bench bench;
+  bench.ready();
+  for (int i = 1; i <= 3; ++i) bench.say(event(i), document(std::to_string(i)));
+  bench.say("alive.jit", document("alive"));
+  CHECK(bench.courier->pass().posted == 4);
+  bench.mailbox.list_errors["to/db1"] = {Errc::unavailable, "not there", 0};
+  CHECK(bench.courier->pass().error);
+  bench.mailbox.list_errors.clear();
+  SECTION("the same") {
+    CHECK(bench.courier->pass().posted == 1);  // that the host is alive
+  }
+  SECTION("one that was here long ago") {
+    bench.mailbox.boxes["from/db1"].erase(event(3));
+    bench.mailbox.add("from/db1", event(2), document("another database's"));
+    CHECK(bench.courier->pass().posted == 4);
+  }
+  CHECK(bench.mailbox.boxes["from/db1"][event(2)].bytes == document("2"));
+}
+
 TEST_CASE("after a start what the source has is not posted again, unless jitd counts anew", "[sync]") {
   Bench bench;
   bench.ready();

@@ -378,6 +378,17 @@ TEST_CASE("a wait ends with a change in its boxes, and with no other", "[sync]")
     put(bench.folder / "to/db1/x.jit", "x");
     CHECK(waited(bench.box, boxes, -1, kLong) < kLong);
   }
+  SECTION("another folder in its place, unseen, is said once") {
+    std::filesystem::rename(bench.folder.path(), bench.folder.path() + ".away");
+    bench.make("to/db1");
+    CHECK(waited(bench.box, boxes, -1, kLong) < kLong);
+    CHECK(code(bench.box.list(kTo, kAll)) == Errc::unavailable);
+    CHECK(waited(bench.box, boxes, -1, kLong) < 1s);
+    listed();
+    put(bench.folder / "to/db1/x.jit", "x");
+    CHECK(waited(bench.box, boxes, -1, kLong) < kLong);
+    std::filesystem::remove_all(bench.folder.path() + ".away");
+  }
   SECTION("somebody else's descriptor") {
     std::array<int, 2> ends{};
     REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
