@@ -78,5 +78,8 @@ void add_replay(Commands& commands);
 void add_trust(Commands& commands);
 void add_doctor(Commands& commands);
 void add_setup(Commands& commands);
+void add_source(Commands& commands);
+// Below `source`: others are in files of their own, too.
+void add_source_index(Commands& commands, Command* source);
 
 }  // namespace jit::ctl

@@ -5,7 +5,7 @@ _jitctl_ids() { jitctl --json "$@" 2>/dev/null | grep -o '"id":"[^"]*"' | cut -d
 _jitctl() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' below='' word i
   local commands='roles request extend run status show list release pending approve deny grant sign payload revoke lock unlock
-    import export verify policy gate audit replay trust doctor setup'
+    import export verify policy gate audit replay trust doctor setup source'
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     [[ $word == -* ]] && continue
@@ -65,6 +65,11 @@ _jitctl() {
         enforce) options+=' --exempt --confirm --proof --key --request --yes'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
         confirm) words=$(command ls /etc/pam.d 2>/dev/null) ;;
         off) options+=' --end-grants'; words=$(command ls /etc/pam.d 2>/dev/null) ;;
+      esac ;;
+    source)
+      case $below in
+        '') words='index' ;;
+        index) COMPREPLY=($(compgen -d -- "$cur")); return ;;
       esac ;;
     replay) options+=' --list --speed --max-wait'; words=$(_jitctl_ids list --all --ended) ;;
     audit)

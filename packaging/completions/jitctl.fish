@@ -40,6 +40,7 @@ complete -c jitctl -n '__jitctl_at' -a replay -d 'What was recorded under a gran
 complete -c jitctl -n '__jitctl_at' -a trust -d 'Whose signatures count'
 complete -c jitctl -n '__jitctl_at' -a doctor -d 'What would lock you out'
 complete -c jitctl -n '__jitctl_at' -a setup -d 'First steps'
+complete -c jitctl -n '__jitctl_at' -a source -d 'Where documents travel through'
 
 # -m and -o, --key, --on and --segment, of every command that has them.
 for command in request extend run approve deny grant revoke lock unlock
@@ -106,6 +107,8 @@ complete -c jitctl -n '__jitctl_in policy explain' -l dir -x -a '(__fish_complet
 complete -c jitctl -n '__jitctl_in policy explain' -l user -x -a '(__fish_complete_users)' -d 'Who asks'
 complete -c jitctl -n '__jitctl_in policy explain' -l duration -x -a '30m 1h 2h' -d 'For how long'
 complete -c jitctl -n '__jitctl_in policy explain' -l ticket -x -d Ticket
+complete -c jitctl -n '__jitctl_at source' -a 'index'
+complete -c jitctl -n '__jitctl_at source index' -x -a '(__fish_complete_directories)'
 complete -c jitctl -n '__jitctl_at gate' -a 'list observe enforce confirm off'
 for command in observe enforce confirm off
     complete -c jitctl -n "__jitctl_at gate $command" -a '(path basename /etc/pam.d/*)'

@@ -103,7 +103,7 @@ TEST_CASE("no completion offers an option that there is not", "[jitctl][docs]") 
 
 TEST_CASE("what later releases bring is not offered", "[jitctl][docs]") {
   Fixture f;
-  for (const auto* later : {"run", "extend", "break-glass", "source", "enrol", "hosts", "metrics", "drill"}) {
+  for (const auto* later : {"run", "extend", "break-glass", "enrol", "hosts", "metrics", "drill"}) {
     INFO(later);
     CHECK(f.jitctl({later}) == Exit::usage);
   }

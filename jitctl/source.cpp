@@ -1,0 +1,11 @@
+// jitctl source: the places that documents travel through.
+#include "jitctl/app.hpp"
+
+namespace jit::ctl {
+
+void add_source(Commands& commands) {
+  auto* source = commands.add_family("source", "The places that documents travel through");
+  add_source_index(commands, source);
+}
+
+}  // namespace jit::ctl

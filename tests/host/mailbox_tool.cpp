@@ -1,0 +1,114 @@
+// A mailbox by hand, for the tests of sources on booted hosts:
+//
+//   mailbox-tool [--ca F] [--crl F] [--certificate F --key F] [--proxy URL] [--user U --password-file F] URL VERB ...
+//
+//   list BOX [TIMES]      "STAMP SIZE NAME" each; by one mailbox so many times, said once, the last of which counts
+//   get BOX NAME          its bytes
+//   put BOX FILE...       under their own names
+//   remove BOX NAME
+//   index DIR             (no URL) what jitctl source index does
+//
+// BOX is to/HOST, to/segment/SEGMENT or from/HOST. A failure is "KIND: words" on standard error, status 1.
+#include <array>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "jitd/sync/https.hpp"
+#include "jitd/sys/files.hpp"
+#include "policy/document/envelope.hpp"
+
+using namespace jit;
+
+namespace {
+
+int failed(const Error& error) {
+  constexpr std::array<const char*, 6> kinds = {"invalid", "refused", "not_found", "unavailable", "busy", "system"};
+  std::fprintf(stderr, "%s: %s\n", kinds.at(static_cast<std::size_t>(error.code)), error.message.c_str());
+  return 1;
+}
+
+Result<Box> box_of(const std::string& path) {
+  if (path.starts_with("to/segment/")) return Box::to_segment(path.substr(11));
+  if (path.starts_with("to/")) return Box::to_host(path.substr(3));
+  return Box::from_host(path.substr(5));
+}
+
+int list(Mailbox& mailbox, const Box& box, int times) {
+  int status = 0;
+  bool said = false;
+  for (int i = 0; i < times; ++i) {
+    const auto listed = mailbox.list(box, [&](const Item& item) {
+      if (!said)
+        std::printf("%s %llu %s\n", item.stamp.c_str(), static_cast<unsigned long long>(item.size),
+                    item.name.c_str());
+      return !said;
+    });
+    said = said || listed.has_value();
+    status = listed ? 0 : failed(listed.error());
+  }
+  return status;
+}
+
+int get(Mailbox& mailbox, const Box& box, const std::string& name) {
+  Item wanted;
+  const auto listed = mailbox.list(box, [&](const Item& item) {
+    if (item.name == name) wanted = item;
+    return wanted.name.empty();
+  });
+  if (!listed) return failed(listed.error());
+  const auto bytes = mailbox.get(box, wanted);
+  if (!bytes) return failed(bytes.error());
+  std::fwrite(bytes->data(), 1, bytes->size(), stdout);
+  return 0;
+}
+
+int put(Mailbox& mailbox, const Box& box, const std::vector<std::string>& files) {
+  for (const auto& file : files) {
+    const auto bytes = read_file(file, kMaxDocument);
+    if (!bytes) return failed(bytes.error());
+    const auto done = mailbox.put(box, file.substr(file.rfind('/') + 1), *bytes, WallTime::max());
+    if (!done) return failed(done.error());
+  }
+  return 0;
+}
+
+int index(const std::string& folder) {
+  const auto report = write_index(folder);
+  if (!report) return failed(report.error());
+  for (const auto& box : report->written) std::printf("%s\n", box.c_str());
+  for (const auto& problem : report->problems) std::fprintf(stderr, "%s\n", problem.c_str());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  std::map<std::string, std::string> options;
+  while (words.size() > 1 && words.front().starts_with("--")) {
+    options[words[0]] = words[1];
+    words.erase(words.begin(), words.begin() + 2);
+  }
+  if (words.size() == 2 && words[0] == "index") return index(words[1]);
+  if (words.size() < 3) return failed({Errc::invalid, "usage: see tests/host/mailbox_tool.cpp", 0});
+  auto spec = parse_source_url(words[0]);
+  const auto box = box_of(words[2]);
+  if (!spec || !box) return failed(spec ? box.error() : spec.error());
+  spec->ca = options["--ca"];
+  spec->crl = options["--crl"];
+  spec->certificate = options["--certificate"];
+  spec->key = options["--key"];
+  spec->proxy = options["--proxy"];
+  spec->user = options["--user"];
+  spec->password_file = options["--password-file"];
+  const auto mailbox = make_https_mailbox(*spec);
+  if (!mailbox) return failed(mailbox.error());
+  if (words[1] == "list") return list(**mailbox, *box, words.size() > 3 ? std::stoi(words[3]) : 1);
+  if (words[1] == "get" && words.size() == 4) return get(**mailbox, *box, words[3]);
+  if (words[1] == "put") return put(**mailbox, *box, {words.begin() + 3, words.end()});
+  if (words[1] != "remove" || words.size() != 4) return failed({Errc::invalid, words[1] + ": no such verb", 0});
+  const auto removed = (*mailbox)->remove(*box, words[3]);
+  return removed ? 0 : failed(removed.error());
+}
