@@ -81,5 +81,6 @@ void add_setup(Commands& commands);
 void add_source(Commands& commands);
 // Below `source`: others are in files of their own, too.
 void add_source_index(Commands& commands, Command* source);
+void add_source_init(Commands& commands, Command* source);
 
 }  // namespace jit::ctl

@@ -6,6 +6,7 @@ namespace jit::ctl {
 void add_source(Commands& commands) {
   auto* source = commands.add_family("source", "The places that documents travel through");
   add_source_index(commands, source);
+  add_source_init(commands, source);
 }
 
 }  // namespace jit::ctl

@@ -10,14 +10,10 @@ namespace jit {
 namespace {
 
 tl::unexpected<Error> not_yet(const SourceSpec& spec) {
-  return fail(Errc::refused, shown(spec.url, 200) + ": this release knows folders and https alone");
+  return fail(Errc::refused, shown(spec.url, 200) + ": this release knows no other hosts");
 }
 
 }  // namespace
-
-Result<std::unique_ptr<Mailbox>> make_etcd_mailbox(const SourceSpec& spec) {
-  return not_yet(spec);
-}
 
 Result<std::unique_ptr<Mailbox>> make_ssh_mailbox(const SourceSpec& spec) {
   return not_yet(spec);

@@ -7,6 +7,10 @@
 //   put BOX FILE...       under their own names
 //   remove BOX NAME
 //   index DIR             (no URL) what jitctl source index does
+//   follow SECONDS FILE BOX...        what is new there, as it comes (mailbox_follow.hpp)
+//   post COUNT MILLISECONDS BOX...    so many documents, one every so often
+//   put_before_hour BOX SECONDS FILE  put, by a clock that shows so long before a whole hour (etcd's leases end
+//   there)
 //
 // BOX is to/HOST, to/segment/SEGMENT or from/HOST. A failure is "KIND: words" on standard error, status 1.
 #include <array>
@@ -15,9 +19,12 @@
 #include <string>
 #include <vector>
 
-#include "jitd/sync/https.hpp"
+#include "jitd/sync/etcd_mailbox.hpp"
+#include "jitd/sync/https_index.hpp"
+#include "jitd/sync/mailbox.hpp"
 #include "jitd/sys/files.hpp"
 #include "policy/document/envelope.hpp"
+#include "tests/host/mailbox_follow.hpp"
 
 using namespace jit;
 
@@ -64,11 +71,11 @@ int get(Mailbox& mailbox, const Box& box, const std::string& name) {
   return 0;
 }
 
-int put(Mailbox& mailbox, const Box& box, const std::vector<std::string>& files) {
+int put(Mailbox& mailbox, const Box& box, const std::vector<std::string>& files, WallTime until) {
   for (const auto& file : files) {
     const auto bytes = read_file(file, kMaxDocument);
     if (!bytes) return failed(bytes.error());
-    const auto done = mailbox.put(box, file.substr(file.rfind('/') + 1), *bytes, WallTime::max());
+    const auto done = mailbox.put(box, file.substr(file.rfind('/') + 1), *bytes, until);
     if (!done) return failed(done.error());
   }
   return 0;
@@ -80,6 +87,43 @@ int index(const std::string& folder) {
   for (const auto& box : report->written) std::printf("%s\n", box.c_str());
   for (const auto& problem : report->problems) std::fprintf(stderr, "%s\n", problem.c_str());
   return 0;
+}
+
+// follow and post.
+int over_time(Mailbox& mailbox, const std::vector<std::string>& words) {
+  std::vector<Box> boxes;
+  for (std::size_t i = 4; i < words.size(); ++i) {
+    const auto box = box_of(words[i]);
+    if (!box) return failed(box.error());
+    boxes.push_back(*box);
+  }
+  if (boxes.empty()) return failed({Errc::invalid, "no box", 0});
+  if (words[1] == "follow") return follow(mailbox, boxes, std::stoi(words[2]), words[3]);
+  return post(mailbox, boxes, std::stoi(words[2]), std::stoi(words[3]));
+}
+
+// The real clock, but for the wall's: what it shows starts so long before a whole hour.
+class BeforeHour final : public Clock {
+ public:
+  explicit BeforeHour(int seconds) : shift_(3600 - seconds - real_.now().wall_ms / 1000 % 3600) {}
+  [[nodiscard]] Instant now() const noexcept override {
+    Instant now = real_.now();
+    now.wall_ms += shift_ * 1000;
+    return now;
+  }
+  [[nodiscard]] const std::string& boot_id() const noexcept override { return real_.boot_id(); }
+
+ private:
+  SystemClock real_;
+  std::int64_t shift_;
+};
+
+int put_before_hour(const SourceSpec& spec, const std::vector<std::string>& words) {
+  const BeforeHour clock(std::stoi(words[3]));
+  const auto box = box_of(words[2]);
+  auto client = etcd::make_client(spec, clock);
+  if (!box || !client) return failed(box ? client.error() : box.error());
+  return put(*etcd::mailbox_over(std::move(*client), clock), *box, {words[4]}, clock.now().wall());
 }
 
 }  // namespace
@@ -94,8 +138,7 @@ int main(int argc, char** argv) {
   if (words.size() == 2 && words[0] == "index") return index(words[1]);
   if (words.size() < 3) return failed({Errc::invalid, "usage: see tests/host/mailbox_tool.cpp", 0});
   auto spec = parse_source_url(words[0]);
-  const auto box = box_of(words[2]);
-  if (!spec || !box) return failed(spec ? box.error() : spec.error());
+  if (!spec) return failed(spec.error());
   spec->ca = options["--ca"];
   spec->crl = options["--crl"];
   spec->certificate = options["--certificate"];
@@ -103,11 +146,16 @@ int main(int argc, char** argv) {
   spec->proxy = options["--proxy"];
   spec->user = options["--user"];
   spec->password_file = options["--password-file"];
-  const auto mailbox = make_https_mailbox(*spec);
+  if (words[1] == "put_before_hour" && words.size() == 5) return put_before_hour(*spec, words);
+  const auto mailbox = make_mailbox(*spec);
   if (!mailbox) return failed(mailbox.error());
+  const bool during = words[1] == "follow" || words[1] == "post";
+  if (during) return over_time(**mailbox, words);
+  const auto box = box_of(words[2]);
+  if (!box) return failed(box.error());
   if (words[1] == "list") return list(**mailbox, *box, words.size() > 3 ? std::stoi(words[3]) : 1);
   if (words[1] == "get" && words.size() == 4) return get(**mailbox, *box, words[3]);
-  if (words[1] == "put") return put(**mailbox, *box, {words.begin() + 3, words.end()});
+  if (words[1] == "put") return put(**mailbox, *box, {words.begin() + 3, words.end()}, WallTime::max());
   if (words[1] != "remove" || words.size() != 4) return failed({Errc::invalid, words[1] + ": no such verb", 0});
   const auto removed = (*mailbox)->remove(*box, words[3]);
   return removed ? 0 : failed(removed.error());
