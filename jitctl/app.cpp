@@ -60,7 +60,15 @@ Command* Commands::add_to(CLI::App& parent, const std::string& name, const std::
 }
 
 Command* Commands::add_family(const std::string& name, const std::string& description) {
-  auto* command = app_.add_subcommand(name, description);
+  return add_family_to(app_, name, description);
+}
+
+Command* Commands::add_family_below(Command* parent, const std::string& name, const std::string& description) {
+  return add_family_to(parent->app(), name, description);
+}
+
+Command* Commands::add_family_to(CLI::App& parent, const std::string& name, const std::string& description) {
+  auto* command = parent.add_subcommand(name, description);
   command->require_subcommand(1);
   return &commands_.emplace_back(*command);
 }

@@ -25,11 +25,13 @@ class Commands {
                      std::function<Outcome()> run);
   // A subcommand that only has subcommands.
   Command* add_family(const std::string& name, const std::string& description);
+  Command* add_family_below(Command* parent, const std::string& name, const std::string& description);
   [[nodiscard]] const std::function<Outcome()>& chosen() const { return chosen_; }
 
  private:
   Command* add_to(CLI::App& parent, const std::string& name, const std::string& description,
                   std::function<Outcome()> run);
+  Command* add_family_to(CLI::App& parent, const std::string& name, const std::string& description);
   CLI::App& app_;
   std::deque<Command> commands_;  // their addresses are handed out
   Context& context_;

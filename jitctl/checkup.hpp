@@ -32,16 +32,17 @@ class Findings {
   std::vector<Finding> all_;
 };
 
-void check_daemon(Context& context, Findings& findings);  // answers, policy in force, clock, warnings of its own
-void check_board(Context& context, Findings& findings);   // what checks are answered from when jitd is gone
-void check_config(Context& context, Findings& findings);  // what `jitd --check` says: would it start
-void check_policy(Context& context, Findings& findings);  // the files as they stand, and on this host
-void check_trust(Context& context, Findings& findings);   // approvers, bad lines, owners
-void check_gates(Context& context, Findings& findings);   // every stack with our line, exempt logins, UsePAM
-void check_door(Context& context, Findings& findings);    // lines that ask for a grant: conversation, proof, timers
-void check_sudo(Context& context, Findings& findings);    // sudoers' PAM switches, zz-jit, group_source, sudo-rs
-void check_host(Context& context, Findings& findings);    // the pinned name
-void check_disk(Context& context, Findings& findings);    // room where grants are written
-void check_units(Context& context, Findings& findings);   // daemon, boot unit, dead-man
+void check_daemon(Context& context, Findings& findings);   // answers, policy in force, clock, warnings of its own
+void check_board(Context& context, Findings& findings);    // what checks are answered from when jitd is gone
+void check_config(Context& context, Findings& findings);   // what `jitd --check` says: would it start
+void check_policy(Context& context, Findings& findings);   // the files as they stand, and on this host
+void check_trust(Context& context, Findings& findings);    // approvers, bad lines, owners
+void check_gates(Context& context, Findings& findings);    // every stack with our line, exempt logins, UsePAM
+void check_door(Context& context, Findings& findings);     // lines that ask for a grant: conversation, proof, timers
+void check_mailbox(Context& context, Findings& findings);  // the mailbox over ssh, where it is on
+void check_sudo(Context& context, Findings& findings);     // sudoers' PAM switches, zz-jit, group_source, sudo-rs
+void check_host(Context& context, Findings& findings);     // the pinned name
+void check_disk(Context& context, Findings& findings);     // room where grants are written
+void check_units(Context& context, Findings& findings);    // daemon, boot unit, dead-man
 
 }  // namespace jit::ctl

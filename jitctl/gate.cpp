@@ -12,6 +12,7 @@
 #include "jitctl/gate_state.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/policy_files.hpp"
+#include "jitctl/ssh_mailbox.hpp"
 #include "jitd/gates/lines.hpp"
 #include "jitd/gates/pam_files.hpp"
 #include "jitd/gates/stack.hpp"
@@ -93,7 +94,11 @@ Outcome observe(Context& context, const GateOptions& options) {
   std::vector<std::string> arguments;
   if (!options.exempt.empty()) {
     if (const auto words = parse_exempt(options.exempt); !words) return tl::unexpected(words.error());
-    arguments.push_back("exempt=" + options.exempt);
+    arguments.push_back("exempt=" + exempt_with_mailbox(context, options.service, options.exempt));
+  } else if (const auto now = gate_now(context, options.service); now) {
+    const auto exempt = now->exempt.empty() ? std::string("root") : now->exempt;
+    const auto wanted = exempt_with_mailbox(context, options.service, exempt);
+    if (wanted != exempt) arguments.push_back("exempt=" + wanted);
   }
   const auto files = set_gate(pam_dir(context), options.service, GateMode::observe, arguments);
   if (!files) return tl::unexpected(files.error());

@@ -8,6 +8,7 @@
 #include "jitctl/paper.hpp"
 #include "jitctl/policy_files.hpp"
 #include "jitctl/signing.hpp"
+#include "jitctl/ssh_mailbox.hpp"
 #include "jitd/gates/lines.hpp"
 #include "jitd/gates/pam_files.hpp"
 #include "jitd/sys/clock.hpp"
@@ -126,8 +127,9 @@ Outcome gate_enforce(Context& context, const GateOptions& options) {
   }
   const auto now = gate_now(context, service);
   if (!now) return tl::unexpected(now.error());
-  const auto exempt =
-      options.exempt.empty() ? (now->exempt.empty() ? std::string("root") : now->exempt) : options.exempt;
+  const auto exempt = exempt_with_mailbox(
+      context, service,
+      options.exempt.empty() ? (now->exempt.empty() ? std::string("root") : now->exempt) : options.exempt);
   if (auto login = need_exempt_login(context, service, exempt); !login) return tl::unexpected(login.error());
   std::vector<std::string> arguments = {"exempt=" + exempt};
   if (options.request) arguments.emplace_back("request");

@@ -20,6 +20,7 @@
 #include "jitctl/paper.hpp"
 #include "jitctl/policy_files.hpp"
 #include "jitctl/signing.hpp"
+#include "jitctl/ssh_mailbox.hpp"
 #include "jitctl/trust_edit.hpp"
 #include "jitd/gates/lines.hpp"
 #include "jitd/gates/pam_files.hpp"
@@ -343,7 +344,9 @@ class Setup {
       const bool says = !options_.exempt.empty() || !text_.empty();
       const auto files = set_gate(
           pam_dir(context_), service, GateMode::observe,
-          says ? std::vector<std::string>{"exempt=" + joined_by_comma(exempt_)} : std::vector<std::string>{});
+          says
+              ? std::vector<std::string>{"exempt=" + exempt_with_mailbox(context_, service, joined_by_comma(exempt_))}
+              : std::vector<std::string>{});
       if (!files) return tl::unexpected(files.error());
       for (const auto& file : *files) did(fmt::format("{}/{}: observe", pam_dir(context_), file));
     }

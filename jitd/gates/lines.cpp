@@ -214,17 +214,19 @@ Result<std::vector<std::string>> edit_marked(const std::string& pam_dir, const s
   return files;
 }
 
-// One line's words of the form mode=VALUE with another value, [mode=VALUE] among them.
-std::string line_with_mode(std::string_view line, GateMode mode) {
-  constexpr std::string_view kKey = "mode=";
+using EditValue = std::function<std::string(std::string_view value)>;
+
+// One line's words of the form KEY=VALUE with another value, [KEY=VALUE] among them. `key` with its "=".
+std::string line_with_value(std::string_view line, std::string_view key, const EditValue& edit) {
   const auto rule_end = std::min(line.find('#'), line.size());
   std::string out;
   std::size_t at = 0;
-  for (std::size_t key = 0; (key = line.find(kKey, key)) < rule_end; key = at) {
-    const bool word = key == 0 || std::string_view(" \t\n[").find(line[key - 1]) != std::string_view::npos;
-    const auto end = std::min(line.find_first_of(" \t\n]\\", key), rule_end);
-    out += line.substr(at, key - at);
-    out += word ? fmt::format("{}{}", kKey, name_of(mode)) : std::string(line.substr(key, end - key));
+  for (std::size_t found = 0; (found = line.find(key, found)) < rule_end; found = at) {
+    const bool word = found == 0 || std::string_view(" \t\n[").find(line[found - 1]) != std::string_view::npos;
+    const auto end = std::min(line.find_first_of(" \t\n]\\", found), rule_end);
+    out += line.substr(at, found - at);
+    const auto value = line.substr(found + key.size(), end - found - key.size());
+    out += word ? fmt::format("{}{}", key, edit(value)) : std::string(line.substr(found, end - found));
     at = end;
   }
   out += line.substr(at);
@@ -330,7 +332,33 @@ std::string without_lines(std::string_view text) {
 }
 
 std::string with_mode(std::string_view text, GateMode mode) {
-  return with_marked(text, [mode](std::string_view line) { return line_with_mode(line, mode); });
+  return with_marked(text, [mode](std::string_view line) {
+    return line_with_value(line, "mode=", [mode](std::string_view) { return std::string(name_of(mode)); });
+  });
+}
+
+std::string exempt_list(std::string_view list, std::string_view name, bool exempt) {
+  std::vector<std::string_view> words;
+  for (const std::string_view word : split(list, ','))
+    if (!word.empty() && word != name) words.push_back(word);
+  if (exempt) words.push_back(name);
+  if (words.empty()) return std::string(list);
+  return fmt::format("{}", fmt::join(words, ","));
+}
+
+std::string with_exempt(std::string_view text, std::string_view name, bool exempt) {
+  return with_marked(text, [&](std::string_view line) {
+    bool there = false;
+    std::string changed = line_with_value(line, "exempt=", [&](std::string_view list) {
+      there = true;
+      return exempt_list(list, name, exempt);
+    });
+    const auto module = changed.find(kModule);
+    // Where the rule goes on behind this line, so may its arguments.
+    if (!there && exempt && module < std::min(changed.find('#'), changed.size()) && !changed.ends_with("\\\n"))
+      changed.insert(module + kModule.size(), fmt::format(" exempt={}", name));
+    return changed;
+  });
 }
 
 Result<void> write_lines(const std::string& pam_dir, const std::string& service, GateMode mode,
@@ -385,6 +413,13 @@ Result<std::vector<std::string>> set_gate(const std::string& pam_dir, const std:
 Result<std::vector<std::string>> remove_gate(const std::string& pam_dir, const std::string& service) {
   if (auto good = check_service_name(service); !good) return tl::unexpected(good.error());
   return edit_marked(pam_dir, service_family(pam_dir, service), without_lines);
+}
+
+Result<std::vector<std::string>> exempt_in_gate(const std::string& pam_dir, const std::string& service,
+                                                std::string_view name, bool exempt) {
+  if (auto good = check_service_name(service); !good) return tl::unexpected(good.error());
+  return edit_marked(pam_dir, service_family(pam_dir, service),
+                     [&](std::string_view text) { return with_exempt(text, name, exempt); });
 }
 
 std::vector<std::string> gate_problems(const std::string& pam_dir, const std::string& service, GateMode mode) {

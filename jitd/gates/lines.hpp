@@ -32,6 +32,12 @@ enum class GateMode : std::uint8_t { observe, enforce };
 // lines of which that can be told.
 [[nodiscard]] std::string with_mode(std::string_view text, GateMode mode);
 
+// The list of exempt=, "root,@rescue", with or without that account. One that would be left without a word stays.
+[[nodiscard]] std::string exempt_list(std::string_view list, std::string_view name, bool exempt);
+// With or without the account in exempt= of its marked lines, and nothing else changed; a line without exempt= gets
+// one.
+[[nodiscard]] std::string with_exempt(std::string_view text, std::string_view name, bool exempt);
+
 // The same on a directory: replaced atomically, owner, mode and labels kept. Names are of files in `pam_dir`.
 // write_lines proves the stack that would come of it (gates/stack.hpp) and writes nothing where the proof fails.
 [[nodiscard]] Result<void> write_lines(const std::string& pam_dir, const std::string& service, GateMode mode,
@@ -49,6 +55,10 @@ enum class GateMode : std::uint8_t { observe, enforce };
 [[nodiscard]] Result<std::vector<std::string>> set_gate(const std::string& pam_dir, const std::string& service,
                                                         GateMode mode, const std::vector<std::string>& extra_args);
 [[nodiscard]] Result<std::vector<std::string>> remove_gate(const std::string& pam_dir, const std::string& service);
+// Exempts an account from the gate on a service and its twin, or no longer, whatever mode it is in. Returns the files
+// with lines of it; none: there is no gate.
+[[nodiscard]] Result<std::vector<std::string>> exempt_in_gate(const std::string& pam_dir, const std::string& service,
+                                                              std::string_view name, bool exempt);
 // Whether set_gate would write; nothing is changed.
 [[nodiscard]] Result<void> prove_gate(const std::string& pam_dir, const std::string& service, GateMode mode,
                                       const std::vector<std::string>& extra_args);

@@ -4,20 +4,8 @@
 #include "jitd/sync/https.hpp"
 #include "jitd/sync/mailbox.hpp"
 #include "jitd/sync/ssh.hpp"
-#include "policy/text.hpp"
 
 namespace jit {
-namespace {
-
-tl::unexpected<Error> not_yet(const SourceSpec& spec) {
-  return fail(Errc::refused, shown(spec.url, 200) + ": this release knows no other hosts");
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Mailbox>> make_ssh_mailbox(const SourceSpec& spec) {
-  return not_yet(spec);
-}
 
 Result<std::unique_ptr<Mailbox>> make_mailbox(const SourceSpec& spec) {
   switch (spec.type) {

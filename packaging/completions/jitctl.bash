@@ -85,6 +85,11 @@ _jitctl() {
         list) options+=' --file' ;;
         remove) options+=' --file' ;;
       esac ;;
+    source)
+      case $below in
+        '') words='ssh' ;;
+        ssh) words='on off status' ;;
+      esac ;;
     doctor) options+=' --accept-clock --all' ;;
     setup) options+=' --host --approver --proof --unproven --role --groups --eligible --gate --exempt --yes' ;;
   esac

@@ -41,6 +41,8 @@ complete -c jitctl -n '__jitctl_at' -a trust -d 'Whose signatures count'
 complete -c jitctl -n '__jitctl_at' -a doctor -d 'What would lock you out'
 complete -c jitctl -n '__jitctl_at' -a setup -d 'First steps'
 complete -c jitctl -n '__jitctl_at' -a source -d 'Where documents travel through'
+complete -c jitctl -n '__jitctl_at source' -a ssh -d 'The mailbox of this host over ssh'
+complete -c jitctl -n '__jitctl_at source ssh' -a 'on off status'
 
 # -m and -o, --key, --on and --segment, of every command that has them.
 for command in request extend run approve deny grant revoke lock unlock

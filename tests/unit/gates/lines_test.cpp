@@ -248,3 +248,23 @@ TEST_CASE("a link to itself hides no other line", "[gates]") {
   REQUIRE(found);
   CHECK(found->size() == 4);
 }
+
+TEST_CASE("an account is exempt, or no longer, and nothing else of our lines changes", "[gates]") {
+  CHECK(jit::exempt_list("root,@rescue", "jit", true) == "root,@rescue,jit");
+  CHECK(jit::exempt_list("root,jit,@rescue", "jit", true) == "root,@rescue,jit");
+  CHECK(jit::exempt_list("root,jit,@rescue", "jit", false) == "root,@rescue");
+  CHECK(jit::exempt_list("jit", "jit", false) == "jit");  // nobody left would be nobody who gets in
+  CHECK(jit::exempt_list("", "jit", true) == "jit");
+  CHECK(jit::exempt_list("", "jit", false).empty());
+  const std::string ours =
+      "account required pam_jit.so services=sshd mode=enforce exempt=root timeout=500 # jit-gate\n";
+  CHECK(jit::with_exempt(ours, "jit", true) ==
+        "account required pam_jit.so services=sshd mode=enforce exempt=root,jit timeout=500 # jit-gate\n");
+  CHECK(jit::with_exempt(jit::with_exempt(ours, "jit", true), "jit", false) == ours);
+  CHECK(jit::with_exempt("account required pam_jit.so services=sshd # jit-gate\n", "jit", true) ==
+        "account required pam_jit.so exempt=jit services=sshd # jit-gate\n");
+  const std::string others =
+      "account required pam_other.so exempt=root\n# exempt=root pam_jit.so\n"
+      "account required pam_jit.so services=sshd exempt=root\n";
+  CHECK(jit::with_exempt(others, "jit", true) == others);
+}
