@@ -115,6 +115,10 @@ Exit run(Context& context, const std::vector<std::string>& arguments) {
     complain(context, fmt::format("{}; see jitctl --help", error.what()));
     return Exit::usage;
   }
+  if (context.qr && context.json) {
+    complain(context, "--qr is for people and --json for programs; take one of them");
+    return Exit::usage;
+  }
   const auto outcome = commands.chosen()();
   if (outcome) return written(context, *outcome);
   context.out << std::flush;

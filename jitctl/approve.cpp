@@ -12,6 +12,7 @@ void add_approve(Commands& commands) {
   auto* command =
       commands.add("approve", "Review a request: yes", [&context, options] { return review(context, *options); });
   add_review_options(*command, *options);
+  add_qr(*command, context);
   command->add_option("--for", options->duration, "Approve for less than was asked")
       ->check(duration_problem)
       ->type_name("D");

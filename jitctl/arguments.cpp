@@ -52,6 +52,10 @@ void add_sign_options(Command& command, SignOptions& options) {
       ->type_name("FILE");
 }
 
+void add_qr(Command& command, Context& context) {
+  command.add_flag("--qr", context.qr, "Print the document as QR codes instead, for a scanner or a camera");
+}
+
 void add_where(Command& command, Where& where) {
   command.add_option("--on", where.hosts, "Host that it is for (default: this one)")->type_name("HOST");
   command.add_option("--segment", where.segments, "Segment that it is for")->type_name("NAME");

@@ -25,6 +25,8 @@ namespace jit::ctl {
 
 // --key and -o/--output.
 void add_sign_options(Command& command, SignOptions& options);
+// --qr, wherever a document could be written with -o.
+void add_qr(Command& command, Context& context);
 // --on HOST... and --segment S...
 void add_where(Command& command, Where& where);
 // -m/--message, required.

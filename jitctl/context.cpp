@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <random>
+
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -51,13 +53,20 @@ Result<Reply> ask_jitd(Context& context, wire::Verb verb, const Row& fields, std
   }
 }
 
+std::string random_digits() {
+  std::random_device device;
+  return fmt::format("{:04}", std::uniform_int_distribution<unsigned>(0, 9999)(device));
+}
+
 bool ask_yes(Context& context, std::string_view question) {
-  context.err << question << " [y/N] " << std::flush;
+  const auto digits = context.typed ? context.make_digits() : std::string();
+  context.err << question << (context.typed ? fmt::format(" For yes type {}: ", digits) : " [y/N] ") << std::flush;
   std::string answer;
   if (!std::getline(context.in, answer)) {
     context.err << '\n';
     return false;
   }
+  if (context.typed) return answer == digits;
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 

@@ -35,6 +35,9 @@ struct Places {
   std::string systemd = "/run/systemd/system";  // there where systemd is the init (sd_booted(3))
 };
 
+// Four of them, by random_device.
+[[nodiscard]] std::string random_digits();
+
 struct Context {
   Daemon& daemon;
   Spawn& spawn;
@@ -44,7 +47,10 @@ struct Context {
   bool in_terminal = false;   // somebody can answer a question
   bool out_terminal = false;  // somebody reads along
   std::size_t columns = 80;   // of the terminal
+  std::size_t rows = 24;
   bool json = false;
+  bool qr = false;     // documents are printed as QR codes (qr.hpp), and nothing else is
+  bool typed = false;  // a document came from the terminal, from where answers come, too
   uid_t uid = 0;
   std::string user = {};  // who runs us, by name; empty when the uid has none
   std::function<std::optional<std::string>(const char*)> env = {};
@@ -53,6 +59,8 @@ struct Context {
   // Becomes another program, argv[0] by its absolute path, with a clean environment. Comes back only with why not.
   std::function<Error(const std::vector<std::string>& argv)> become = {};
   std::vector<std::string> behind_dashes = {};  // of `run`: what stands behind "--", untouched
+  // Digits that nobody knows beforehand; tests say otherwise.
+  std::function<std::string()> make_digits = random_digits;
   // Runs a command in our place; tests say otherwise.
   std::function<Result<int>(const std::vector<std::string>&)> foreground = run_in_foreground;
 
@@ -78,7 +86,9 @@ void complain(Context& context, std::string_view what);
 [[nodiscard]] Result<Reply> ask_jitd(Context& context, wire::Verb verb, const Row& fields,
                                      std::chrono::milliseconds deadline = kCallDeadline);
 
-// Puts a yes-or-no question; anything but y or yes is no. Call only when can_ask().
+// Puts a yes-or-no question; anything but y or yes is no. Where a document was typed in, yes is a number made up for
+// this question: a scanner types whatever is in a code, and that may go on behind the document. Call only when
+// can_ask().
 [[nodiscard]] bool ask_yes(Context& context, std::string_view question);
 
 // Puts a question with a default answer, "" for none; the end of input is an error.

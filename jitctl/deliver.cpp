@@ -4,6 +4,7 @@
 
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
+#include "jitctl/qr.hpp"
 #include "jitctl/signing.hpp"
 #include "policy/names.hpp"
 #include "policy/text.hpp"
@@ -28,11 +29,11 @@ Result<Reply> submit(Context& context, std::string_view text) {
 }
 
 Outcome hand_over(Context& context, const std::string& text, const SignOptions& options, std::string_view failure) {
-  if (!options.out.empty()) {
+  if (!options.out.empty() || context.qr) {
     const auto envelope = parse_envelope(text);
     if (!envelope) return tl::unexpected(envelope.error());
-    if (auto written = write_new(context, options.out, text); !written) return tl::unexpected(written.error());
-    if (options.out == "-") return Exit::done;
+    if (auto given = hand_out(context, options.out, text); !given) return tl::unexpected(given.error());
+    if (options.out == "-" || context.qr) return Exit::done;
     const auto id = id_of(sha256(envelope->payload));
     if (context.json) {
       context.out << JsonObject().text("id", id).text("file", options.out).str() << '\n';
@@ -87,6 +88,14 @@ Result<Row> find_grant(Context& context, const std::string& id) {
   auto reply = ask_jitd(context, wire::Verb::show, Row().text(wire::Tag::id, asked));
   if (!reply) return tl::unexpected(reply.error());
   return std::move(reply->result);
+}
+
+Result<std::string> export_document(Context& context, const std::string& id) {
+  const auto prefix = read_id(id, false);
+  if (!prefix) return tl::unexpected(prefix.error());
+  const auto reply = ask_jitd(context, wire::Verb::export_, Row().text(wire::Tag::id, *prefix));
+  if (!reply) return tl::unexpected(reply.error());
+  return reply->result.text(wire::Tag::document);
 }
 
 Result<Where> where_to(Context& context, Where given) {

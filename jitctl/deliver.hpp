@@ -21,10 +21,10 @@ struct SignOptions {
 [[nodiscard]] Result<std::string> signed_document(Context& context, const Document& document,
                                                   const std::string& key_option);
 
-// Writes `text` to options.out (never over a file), or submits it. What came of it is printed: the daemon's message,
-// or with
-// --json one object (with `file` when it was written).
-// `failure` is a state that means that it did not come to what was meant: exit 5, although jitd took the document in.
+// Writes `text` to options.out (never over a file), prints it as QR codes with --qr, or submits it where neither is
+// said. What came of it is printed, but for --qr: the daemon's message, or with --json one object (with `file` when
+// it was written). `failure` is a state that means that it did not come to what was meant: exit 5, although jitd took
+// the document in.
 [[nodiscard]] Outcome hand_over(Context& context, const std::string& text, const SignOptions& options,
                                 std::string_view failure = {});
 
@@ -36,6 +36,9 @@ struct SignOptions {
 
 // A full digest, an id or a prefix of one: the row of the request or grant that jitd knows by it.
 [[nodiscard]] Result<Row> find_grant(Context& context, const std::string& id);
+
+// The file that jitd has of a request or grant, with all signatures that came; `id` may be a prefix.
+[[nodiscard]] Result<std::string> export_document(Context& context, const std::string& id);
 
 // With --yes an id must be whole: 16 characters.
 [[nodiscard]] Result<std::string> read_id(const std::string& text, bool whole);

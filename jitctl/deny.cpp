@@ -1,6 +1,7 @@
 // jitctl deny: a signed no to one request.
 
 #include "jitctl/app.hpp"
+#include "jitctl/arguments.hpp"
 #include "jitctl/review.hpp"
 
 namespace jit::ctl {
@@ -12,6 +13,7 @@ void add_deny(Commands& commands) {
   auto* command =
       commands.add("deny", "Review a request: no", [&context, options] { return review(context, *options); });
   add_review_options(*command, *options);
+  add_qr(*command, context);
 }
 
 }  // namespace jit::ctl

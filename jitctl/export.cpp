@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include "jitctl/app.hpp"
+#include "jitctl/arguments.hpp"
 #include "jitctl/deliver.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
+#include "jitctl/qr.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -13,7 +15,7 @@ namespace {
 using wire::Tag;
 
 struct Options {
-  std::string id, to;
+  std::string what, to;
   bool all = false;
 };
 
@@ -25,15 +27,25 @@ Result<std::vector<std::string>> all_ids(Context& context) {
   return ids;
 }
 
+Outcome export_as_codes(Context& context, const Options& options) {
+  if (options.all || !options.to.empty()) return usage(context, "--qr takes one document, without --all and --to");
+  const auto document =
+      looks_like_file(options.what) ? read_document(context, options.what) : export_document(context, options.what);
+  if (!document) return tl::unexpected(document.error());
+  if (auto printed = show_codes(context, *document); !printed) return tl::unexpected(printed.error());
+  return Exit::done;
+}
+
 Outcome export_documents(Context& context, const Options& options) {
-  if (options.id.empty() == !options.all) return usage(context, "export takes either an id or --all");
+  if (options.what.empty() == !options.all) return usage(context, "export takes either an id or --all");
+  if (context.qr) return export_as_codes(context, options);
   std::vector<std::string> ids;
   if (options.all) {
     auto found = all_ids(context);
     if (!found) return tl::unexpected(found.error());
     ids = std::move(*found);
   } else {
-    auto prefix = read_id(options.id, false);
+    auto prefix = read_id(options.what, false);
     if (!prefix) return tl::unexpected(prefix.error());
     ids.push_back(std::move(*prefix));
   }
@@ -77,9 +89,11 @@ void add_export(Commands& commands) {
   auto& context = commands.context();
   auto* command = commands.add("export", "Write documents with their signatures",
                                [&context, options] { return export_documents(context, *options); });
-  command->add_option("id", options->id, "Id, or its first characters")->type_name("ID");
+  command->add_option("id", options->what, "Id, or its first characters; with --qr also a file")
+      ->type_name("ID|FILE");
   command->add_flag("--all", options->all, "All that you may see and that are not over");
   command->add_option("--to", options->to, "Directory; each document becomes ID.jit in it")->type_name("DIR");
+  add_qr(*command, context);
 }
 
 }  // namespace jit::ctl

@@ -35,6 +35,7 @@ void add_extend(Commands& commands) {
       ->check(duration_problem)
       ->type_name("D");
   add_wish(*command, options->wish);
+  add_qr(*command, context);
 }
 
 }  // namespace jit::ctl

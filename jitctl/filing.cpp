@@ -5,7 +5,7 @@
 #include "jitctl/arguments.hpp"
 #include "jitctl/grants.hpp"
 #include "jitctl/output.hpp"
-#include "jitctl/paper.hpp"
+#include "jitctl/qr.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -84,18 +84,24 @@ Outcome file_wish(Context& context, const Row& wish, const Filing& filing) {
     return fail(reply->status == wire::Status::refused ? Errc::refused : Errc::invalid, reply->message);
   }
 
-  if (taken && !filing.out.empty()) {
+  const bool carried = !filing.out.empty() || context.qr;
+  if (taken && carried) {
     auto text = reply->result.text(Tag::document);
     if (text.empty()) {
       return fail(Errc::invalid,
                   fmt::format("{} is {} already: there is nothing to carry to an approver", id, state));
     }
-    if (auto written = write_new(context, filing.out, text); !written) {
-      return within(fmt::format("{} is filed, but not written (jitctl export {} --to DIR does it again)", id, id),
-                    written.error());
+    if (auto given = hand_out(context, filing.out, text); !given) {
+      return within(
+          fmt::format("{} is filed, but not written (jitctl export {} does it again, with --to DIR or --qr)", id, id),
+          given.error());
     }
   }
-  if (filing.out == "-") return exit_of(reply->status);
+  if (context.qr) {
+    context.err << fmt::format("{}  an approver runs: jitctl approve - --qr; then here: jitctl import -\n",
+                               shown(id));
+  }
+  if (filing.out == "-" || context.qr) return exit_of(reply->status);
   if (context.json) {
     JsonObject object;
     object.text("id", id).text("state", state).text("message", reply->message);
@@ -103,7 +109,7 @@ Outcome file_wish(Context& context, const Row& wish, const Filing& filing) {
     context.out << object.str() << '\n';
     return exit_of(reply->status);
   }
-  const bool wait = context.can_ask() && context.out_terminal && !filing.no_wait && filing.out.empty();
+  const bool wait = context.can_ask() && context.out_terminal && !filing.no_wait && !carried;
   if (reply->status == wire::Status::pending && wait) {
     context.err << fmt::format("{} filed; Ctrl-C leaves it filed.\n", shown(id)) << std::flush;
     const Interrupt interrupt;

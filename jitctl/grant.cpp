@@ -79,6 +79,7 @@ void add_grant(Commands& commands) {
   add_reason(*command, options->reason);
   command->add_option("-t,--ticket", options->ticket, "Ticket")->check(ticket_problem)->type_name("TICKET");
   add_sign_options(*command, options->sign);
+  add_qr(*command, context);
 }
 
 }  // namespace jit::ctl

@@ -42,12 +42,14 @@ jit::Error become(const std::vector<std::string>& argv) {
   return jit::fail_errno(why, argv.at(0)).value();
 }
 
-std::size_t columns_of_terminal() {
+void take_size_of_terminal(jit::ctl::Context& context) {
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
     winsize size{};
-    if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+    if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) continue;
+    context.columns = size.ws_col;
+    if (size.ws_row > 0) context.rows = size.ws_row;
+    return;
   }
-  return jit::ctl::kColumns;
 }
 
 }  // namespace
@@ -63,7 +65,7 @@ int main(int argc, char* argv[]) {
     Context context{daemon, spawn, std::cin, std::cout, std::cerr};
     context.in_terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
     context.out_terminal = ::isatty(STDOUT_FILENO) == 1;
-    context.columns = columns_of_terminal();
+    take_size_of_terminal(context);
     context.uid = ::getuid();
     context.become = become;
     if (const auto* entry = ::getpwuid(context.uid); entry != nullptr) context.user = entry->pw_name;

@@ -6,12 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
 #include "jitctl/trust_edit.hpp"
+#include "jitctl/typed.hpp"
 #include "jitd/sys/files.hpp"
 #include "policy/text.hpp"
 
@@ -31,22 +31,18 @@ Result<void> write_all(int fd, std::string_view content, const std::string& show
 }  // namespace
 
 Result<std::string> read_document(Context& context, const std::string& path) {
-  if (path != "-") return read_file(path, kMaxDocument);
-  std::string text;
-  std::array<char, 4096> part{};
-  while (context.in.read(part.data(), part.size()) || context.in.gcount() > 0) {
-    text.append(part.data(), static_cast<std::size_t>(context.in.gcount()));
-    if (text.size() > kMaxDocument) {
-      return fail(Errc::invalid,
-                  fmt::format("standard input: larger than a document may be ({} bytes)", kMaxDocument));
-    }
-  }
-  return text;
+  return path == "-" ? read_typed(context) : read_file(path, kMaxDocument);
 }
 
 bool is_directory(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_directory(path, ignored);
+}
+
+bool looks_like_file(const std::string& what) {
+  std::error_code ignored;
+  if (what == "-" || what.find('/') != std::string::npos || what.ends_with(".jit")) return true;
+  return !parse_id_prefix(what) && std::filesystem::exists(what, ignored);
 }
 
 Result<std::vector<std::string>> documents_in(const std::string& directory) {

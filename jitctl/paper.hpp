@@ -13,8 +13,12 @@
 
 namespace jit::ctl {
 
-// A document file, "-" for standard input; more than kMaxDocument bytes is an error.
+// A document file, "-" for standard input, where it may come in pieces (typed.hpp); more than kMaxDocument bytes is
+// an error.
 [[nodiscard]] Result<std::string> read_document(Context& context, const std::string& path);
+
+// Of an argument that may be an id or a file, such as "-": that it is a file.
+[[nodiscard]] bool looks_like_file(const std::string& what);
 
 // The *.jit files of a directory, sorted, as paths. An empty directory is an error.
 [[nodiscard]] Result<std::vector<std::string>> documents_in(const std::string& directory);

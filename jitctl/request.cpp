@@ -45,6 +45,7 @@ void add_request(Commands& commands) {
       ->check(time_problem)
       ->type_name("TIME");
   add_wish(*command, options->wish);
+  add_qr(*command, context);
 }
 
 }  // namespace jit::ctl

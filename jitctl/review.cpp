@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "jitctl/arguments.hpp"
 #include "jitctl/grants.hpp"
@@ -117,7 +116,7 @@ Result<std::string> answer(Context& context, const Wish& wish, const ReviewOptio
 
 // Shows one wish, asks, signs and hands over. `out` names the answer's file, empty for jitd.
 Outcome decide_one(Context& context, const Wish& wish, const ReviewOptions& options, std::string out) {
-  auto& shown_on = context.json || out == "-" ? context.err : context.out;
+  auto& shown_on = context.json || context.qr || out == "-" ? context.err : context.out;
   print_wish(shown_on, wish, context.now(), context.columns);
   shown_on << std::flush;
   if (const auto* request = std::get_if<Request>(&wish.document)) {
@@ -139,12 +138,6 @@ Outcome decide_one(Context& context, const Wish& wish, const ReviewOptions& opti
   const auto text = answer(context, wish, options);
   if (!text) return tl::unexpected(text.error());
   return hand_over(context, *text, SignOptions{options.sign.key, std::move(out)}, options.approve ? "refused" : "");
-}
-
-bool looks_like_file(const std::string& what) {
-  std::error_code ignored;
-  if (what == "-" || what.find('/') != std::string::npos || what.ends_with(".jit")) return true;
-  return !parse_id_prefix(what) && std::filesystem::exists(what, ignored);
 }
 
 Outcome review_files(Context& context, const ReviewOptions& options, const std::vector<std::string>& files,

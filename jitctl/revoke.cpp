@@ -72,6 +72,7 @@ void add_revoke(Commands& commands) {
   add_where(*command, options->where);
   add_reason(*command, options->reason);
   add_sign_options(*command, options->sign);
+  add_qr(*command, context);
 }
 
 }  // namespace jit::ctl

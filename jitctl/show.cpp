@@ -1,14 +1,22 @@
 // jitctl show ID: everything about one request or grant.
 
 #include "jitctl/app.hpp"
+#include "jitctl/arguments.hpp"
 #include "jitctl/deliver.hpp"
 #include "jitctl/grants.hpp"
 #include "jitctl/output.hpp"
+#include "jitctl/qr.hpp"
 
 namespace jit::ctl {
 namespace {
 
 Outcome show(Context& context, const std::string& id) {
+  if (context.qr) {
+    const auto document = export_document(context, id);
+    if (!document) return tl::unexpected(document.error());
+    if (auto printed = show_codes(context, *document); !printed) return tl::unexpected(printed.error());
+    return Exit::done;
+  }
   const auto grant = find_grant(context, id);
   if (!grant) return tl::unexpected(grant.error());
   if (context.json) {
@@ -27,6 +35,7 @@ void add_show(Commands& commands) {
   auto* command =
       commands.add("show", "Everything about one request or grant", [&context, id] { return show(context, *id); });
   command->add_option("id", *id, "Id, or its first characters (4 and more)")->required()->type_name("ID");
+  add_qr(*command, context);
 }
 
 }  // namespace jit::ctl

@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include "jitctl/app.hpp"
+#include "jitctl/arguments.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
+#include "jitctl/qr.hpp"
 #include "jitctl/signing.hpp"
 #include "jitd/sys/files.hpp"
 #include "policy/text.hpp"
@@ -57,7 +59,7 @@ Outcome sign(Context& context, const Options& options) {
   }
   const auto id = id_of(sha256(envelope->payload));
   if (!options.yes) {
-    if (!context.can_ask() || options.file == "-") {
+    if (!context.can_ask()) {
       return fail(Errc::invalid, "there is no terminal to ask on; read the document first, then add --yes");
     }
     context.err << fmt::format("{} {}:\n", kind_name(kind), id) << indented(envelope->payload, "  ", context.columns);
@@ -74,9 +76,10 @@ Outcome sign(Context& context, const Options& options) {
   if (!merged) return tl::unexpected(merged.error());
   const auto signed_text = to_text(*merged);
   const auto out = options.out.empty() && options.file == "-" ? std::string("-") : options.out;
-  const auto written = out.empty() ? replace(options.file, signed_text) : write_new(context, out, signed_text);
+  const auto written =
+      out.empty() && !context.qr ? replace(options.file, signed_text) : hand_out(context, out, signed_text);
   if (!written) return tl::unexpected(written.error());
-  if (out == "-") return Exit::done;
+  if (out == "-" || context.qr) return Exit::done;
   if (context.json) {
     context.out << JsonObject()
                        .text("id", id)
@@ -104,6 +107,7 @@ void add_sign(Commands& commands) {
       ->type_name("FILE");
   command->add_option("--key", options->key, "Sign with this key")->type_name("FILE");
   command->add_option("-o,--output", options->out, "Write there instead of into the file itself")->type_name("FILE");
+  add_qr(*command, context);
   command->add_flag("--yes", options->yes, "Do not show it and ask");
 }
 

@@ -80,6 +80,7 @@ void add_unlock(Commands& commands) {
   command->add_option("-m,--message", options->reason, "Why")->check(words_problem)->type_name("TEXT");
   add_where(*command, options->where);
   add_sign_options(*command, options->sign);
+  add_qr(*command, context);
 }
 
 }  // namespace jit::ctl

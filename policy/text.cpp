@@ -78,6 +78,8 @@ int hex_value(char c) {
 
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+constexpr std::string_view kBase32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
 // Values of the base64 alphabet by character; 64 marks what is not in it.
 constexpr std::array<std::uint8_t, 256> base64_values() {
   std::array<std::uint8_t, 256> values{};
@@ -259,6 +261,40 @@ Result<std::string> from_base64(std::string_view text) {
       return fail(Errc::invalid, "base64 with stray bits at its end");
     }
     for (std::size_t k = 0; k < 3 - pads; ++k) out += static_cast<char>((group >> (16 - 8 * k)) & 0xff);
+  }
+  return out;
+}
+
+std::string to_base32(std::string_view bytes) {
+  std::string out;
+  out.reserve((bytes.size() * 8 + 4) / 5);
+  std::uint32_t bits = 0;
+  unsigned held = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bits = (bits << 8) | byte_at(bytes, i);
+    for (held += 8; held >= 5; held -= 5) out += kBase32[(bits >> (held - 5)) & 0x1fU];
+  }
+  if (held > 0) out += kBase32[(bits << (5 - held)) & 0x1fU];
+  return out;
+}
+
+Result<std::string> from_base32(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() * 5 / 8);
+  std::uint32_t bits = 0;
+  unsigned held = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t value = kBase32.find(text[i]);
+    if (value == std::string_view::npos) return fail(Errc::invalid, fmt::format("not a base32 character at {}", i));
+    bits = (bits << 5) | static_cast<std::uint32_t>(value);
+    held += 5;
+    if (held < 8) continue;
+    held -= 8;
+    out += static_cast<char>((bits >> held) & 0xffU);
+  }
+  // A character or bits that no byte takes, and two texts would stand for the same bytes (RFC 4648 3.5).
+  if (held >= 5 || (bits & ((1U << held) - 1)) != 0) {
+    return fail(Errc::invalid, "base32 with stray bits at its end");
   }
   return out;
 }

@@ -44,6 +44,10 @@ namespace jit {
 [[nodiscard]] std::string to_base64(std::string_view bytes, bool padding = true);
 [[nodiscard]] Result<std::string> from_base64(std::string_view text);
 
+// RFC 4648 base32 in capitals, without padding; from_base32 takes exactly that and refuses non-zero trailing bits.
+[[nodiscard]] std::string to_base32(std::string_view bytes);
+[[nodiscard]] Result<std::string> from_base32(std::string_view text);
+
 // A whole unsigned decimal number: digits alone (no sign, blank, 0x or leading zero but "0" itself), at most `max`.
 [[nodiscard]] Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t max = UINT64_MAX);
 

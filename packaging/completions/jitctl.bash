@@ -94,6 +94,10 @@ _jitctl() {
     setup) options+=' --host --approver --proof --unproven --role --groups --eligible --gate --exempt --yes' ;;
   esac
 
+  case $command in
+    request|extend|show|export|approve|deny|grant|sign|revoke|lock|unlock) options+=' --qr' ;;
+  esac
+
   if [[ $cur == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$cur"))
     return

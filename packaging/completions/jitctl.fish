@@ -51,6 +51,9 @@ end
 for command in request extend approve deny grant sign revoke lock unlock
     complete -c jitctl -n "__jitctl_in $command" -s o -l output -rF -d 'Write it there'
 end
+for command in request extend show export approve deny grant sign revoke lock unlock
+    complete -c jitctl -n "__jitctl_in $command" -l qr -d 'Print it as QR codes'
+end
 for command in approve deny grant sign revoke lock unlock
     complete -c jitctl -n "__jitctl_in $command" -l key -rF -d 'Sign with this key'
 end

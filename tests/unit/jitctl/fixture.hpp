@@ -117,6 +117,7 @@ class Fixture {
       return found->second;
     };
     context.now = [this] { return now; };
+    context.make_digits = [] { return "4827"; };
     context.user = "carol";
     context.uid = 1000;
     context.places = {root + "/etc", root + "/etc/jit", root + "/var",       root + "/run",
@@ -136,7 +137,7 @@ class Fixture {
   Exit jitctl(const std::vector<std::string>& arguments) {
     out.str("");
     err.str("");
-    context.json = false;
+    context.json = context.qr = context.typed = false;
     return run(context, arguments);
   }
   std::string put(const std::string& name, const std::string& text) {
