@@ -38,12 +38,14 @@ Result<void> AuditLog::append(const AuditEvent& event) {
   if (Result<void> done = store_.append(entry); !done) return done;
   written_sequence_ = entry.sequence;
   written_head_ = entry.hash;
+  if (event.told) told_.push_back({entry.sequence, entry.time, entry.hash, *event.told});
   return {};
 }
 
 Result<void> AuditLog::write() {
   written_sequence_ = sequence_;
   written_head_ = head_;
+  told_.clear();
   if (dropped_ > 0 || late_since_ > 0) {
     AuditEvent gap;
     gap.time = queue_.empty() ? late_since_ : queue_.back().time;
@@ -64,6 +66,7 @@ void AuditLog::committed() {
   sequence_ = written_sequence_;
   head_ = written_head_;
   queue_.clear();
+  told_.clear();
   dropped_ = 0;
   late_since_ = 0;
 }

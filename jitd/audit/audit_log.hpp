@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "jitd/store/store.hpp"
 #include "policy/document/chain.hpp"
+#include "policy/document/kinds.hpp"
 #include "policy/result.hpp"
 
 namespace jit {
@@ -18,6 +21,15 @@ struct AuditEvent {
   std::int64_t time = 0;  // seconds, wall clock, of the event and not of its writing
   std::string event;      // one word, see ChainEntry
   std::map<std::string, std::string> fields;
+  std::optional<EventDocument> told = {};  // to others, but for what the host fills in (core/event_log.hpp)
+};
+
+// An entry that is in the chain, and what others are told of it.
+struct Told {
+  std::uint64_t sequence = 0;  // of the entry
+  std::int64_t time = 0;
+  Digest hash;
+  EventDocument event;
 };
 
 class AuditLog {
@@ -37,6 +49,8 @@ class AuditLog {
   [[nodiscard]] Result<void> write();
   void committed();
   void cancelled();
+  // Of the entries that write() appended, in their order.
+  [[nodiscard]] const std::vector<Told>& told() const { return told_; }
 
   [[nodiscard]] std::size_t waiting() const { return queue_.size(); }
   // Of what is durable.
@@ -50,6 +64,7 @@ class AuditLog {
 
   Store& store_;
   std::deque<AuditEvent> queue_;
+  std::vector<Told> told_;
   std::uint64_t dropped_ = 0;
   std::int64_t late_since_ = 0;  // time of the first event that could not be written when it happened; 0: none
   std::uint64_t sequence_ = 0, written_sequence_ = 0;

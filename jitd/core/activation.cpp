@@ -91,6 +91,7 @@ void EngineImpl::with_account(const LifePtr& life, const Result<Account>& accoun
                (life->resumed ? "no longer granted: " : "denied: ") + reasons_of(judged.decision, judged.refused));
   }
   if (!life->resumed && guard_.behind()) return keep_pending(life, guard_.problem(), kUnavailableRetryMs);
+  if (!host_->machine.unknown.empty()) return keep_pending(life, host_->machine.unknown);
   const WallTime start{Seconds(judged.start)};
   if (!life->resumed && judged.start != 0 && time_range().earliest < start) {
     life->starts = judged.start;
@@ -310,6 +311,13 @@ void EngineImpl::come_into_force() {
     said += record.consents.empty() ? " by " + record.rule : ", approved by " + names_of(record.consents);
     said += ": " + record.reason;
     journal(5, said, life.get(), "activate", {{"JIT_NOT_AFTER", until}});
+    if (!std::exchange(life->told, true)) {
+      Telling more{record.direct ? std::optional(record.digest) : std::nullopt, record.reason,
+                   record.consents.empty() ? record.rule : names_of(record.consents),
+                   WallTime(Seconds(record.not_after))};
+      audit_.note(
+          tell(event_of("active", life.get(), {{"not_after", until}}), "active", life.get(), std::move(more)));
+    }
     if (!record.session.empty()) sessions_boot_ms_ = std::max<std::uint64_t>(now().boot_ms, 1);
     if (const LifePtr before = extended_by(record)) followed(before, *life);
     settle(*life);

@@ -61,6 +61,7 @@ void EngineImpl::on_direct(const Caller* caller, const Verified& verified, const
     return refuse("this grant does not count: " + why);
   }
   if (guard_.behind() && found == lives_.end()) return refuse(guard_.problem());
+  if (!host_->machine.unknown.empty()) return reply(fail(Errc::unavailable, host_->machine.unknown));
   // The user's uid is fixed when the grant arrives; it must be the same when it is activated.
   ports_.questions.account(
       grant.user,
@@ -153,9 +154,11 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
   fields.emplace("reason", record.reason);
   fields.emplace("duration", format_duration(record.asked));
   fields.emplace("document", digest_text(record.digest));
-  Result<void> saved = save_or_drop({[stored = document->document](Store& store) { return store.put(stored); },
-                                     [stored = record](Store& store) { return store.put(stored); }},
-                                    {event_of("grant", life.get(), std::move(fields))});
+  Result<void> saved =
+      save_or_drop({[stored = document->document](Store& store) { return store.put(stored); },
+                    [stored = record](Store& store) { return store.put(stored); }},
+                   {tell(event_of("grant", life.get(), std::move(fields)), fresh ? "filed" : "reviewed", life.get(),
+                         {record.digest, record.why, by})});
   if (!saved) {
     life->voices.reset();
     return reply(within("the grant could not be stored, so it does not stand", saved.error()));

@@ -89,12 +89,16 @@ void EngineImpl::end(std::vector<Ending> endings) {
       fields.emplace("left", std::move(list));
     }
     fields.emplace("end", ending.word);
-    note(was_given ? "end" : "deny", *ending.life, std::move(fields));
+    Telling more{record.direct && !was_given ? std::optional(record.digest) : std::nullopt, record.why};
+    if (const auto by = ending.more.find("signed_by"); by != ending.more.end()) more.by = by->second;
+    audit_.note(tell(event_of(was_given ? "end" : "deny", ending.life.get(), std::move(fields)),
+                     was_given ? "ended" : "refused", ending.life.get(), std::move(more)));
     journal(5, record.user + (was_given ? " has no longer " : " does not get ") + record.role + ": " + record.why,
             ending.life.get(), was_given ? "end" : "deny", {{"JIT_END", ending.word}});
     touch(ending.life);
     settle(*ending.life);
   }
+  ++news_;
   save_or_queue();
   changed();
 }
@@ -203,10 +207,11 @@ void EngineImpl::residue_found() {
     for (std::size_t i = 0; i < left.size() && i < kMaxResidueLines; ++i)
       fields.emplace("file" + std::to_string(i + 1), left[i]);
     if (left.size() > kMaxResidueLines) fields.emplace("more", std::to_string(left.size() - kMaxResidueLines));
-    note("residue", *life, fields);
     std::string said = left.empty() ? std::string() : "; left in files: " + left[0];
     if (left.size() > 1) said += ", and " + std::to_string(left.size() - 1) + " more";
     if (!whole) said += "; files: " + first;
+    audit_.note(tell(event_of("residue", life.get(), std::move(fields)), "residue", life.get(),
+                     {std::nullopt, said.substr(said.find_first_not_of("; "))}));
     life->record.why += said;
     journal(4, life->record.user + " had " + life->record.role + said, life.get(), "residue");
     touch(life);

@@ -42,6 +42,8 @@ EngineImpl::EngineImpl(Ports ports, std::shared_ptr<const HostView> host, const 
       last_mark_(mark),
       guard_(mark, ports_.clock.now(), ports_.clock.boot_id(), host_->config.clock_tolerance),
       audit_(ports_.store),
+      events_(ports_.store),
+      told_before_(ports.told),
       lost_(std::move(ports.lost)) {}
 
 EngineImpl::Turn::Turn(EngineImpl& engine) : engine_(engine) {
@@ -226,9 +228,7 @@ std::optional<Instant> EngineImpl::next_due() const {
   for (const LockRecord& lock : locks_) {
     if (!lock.lifted && lock.until * 1000 > ticked_sure_ms_) at_sure(lock.until);
   }
-  for (const auto& [uid, denials] : denials_) {
-    if (denials.counted > 0) at_boot(denials.until_boot_ms);
-  }
+  at_boot(denials_.due_boot_ms().value_or(0));
   at_boot(save_retry_boot_ms_);
   at_boot(reconcile_boot_ms_);
   at_boot(sessions_boot_ms_);
@@ -256,7 +256,7 @@ void EngineImpl::reload(std::shared_ptr<const HostView> host) {
   save_or_queue();
 }
 
-void EngineImpl::decide_again() {
+void EngineImpl::decide_again(const std::function<void(std::size_t)>& before) {
   effects_of_role_.clear();
   std::map<std::string, std::string> effects_of;  // role to what the host would give now
   std::vector<Ending> endings;
@@ -293,15 +293,16 @@ void EngineImpl::decide_again() {
                          {}});
     }
   }
-  end(std::move(endings));
-  for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
+  const std::vector<LifePtr> waiting =
+      lives_where([](const Life& one) { return one.record.state == GrantState::pending; });
+  for (const LifePtr& life : waiting) {
     std::string why;
-    if (locked_user(life->record, &why)) {
-      end(life, "locked", why);
-    } else {
-      try_activate(life);
-    }
+    if (locked_user(life->record, &why)) endings.push_back({life, "locked", why, {}});
   }
+  if (before) before(endings.size());
+  end(std::move(endings));
+  for (const LifePtr& life : waiting)
+    if (!life->over()) try_activate(life);
 }
 
 void EngineImpl::accounts_changed() {
@@ -422,6 +423,7 @@ Engine::Health EngineImpl::health() const {
   if (!save_problem_.empty()) {
     health.warnings.push_back("the database takes nothing, so nothing new is granted: " + save_problem_);
   }
+  if (!host_->machine.unknown.empty()) health.warnings.push_back(host_->machine.unknown);
   health.refusing = prepare_problem_;
   if (!prepare_problem_.empty()) health.warnings.push_back("the last grant was not given: " + prepare_problem_);
   health.warnings.insert(health.warnings.end(), start_warnings_.begin(), start_warnings_.end());

@@ -55,6 +55,11 @@ struct Outcome {
   bool durable = true;  // false: in force, but a restart would forget it; to be handed in again until it is true
 };
 
+// A document that could not be judged now, and that may be handed in again: neither taken nor refused.
+[[nodiscard]] constexpr bool another_time(Errc code) {
+  return code == Errc::system || code == Errc::busy || code == Errc::unavailable;
+}
+
 // A grant as some caller may see it.
 struct GrantView {
   GrantRecord record;
@@ -99,6 +104,9 @@ class Engine {
     // What became of the database that the last run left, when this is a new one (core/open_store.hpp); empty:
     // nothing.
     std::string lost = {};
+    // There is an outbox, and this is the highest sequence of an event in it; nullopt: there is none, and nobody is
+    // told of anything (server/outbox.hpp).
+    std::optional<std::uint64_t> told = {};
   };
 
   // Loads the store and brings the host to the right state: take away all, then decide again every grant not marked
@@ -175,6 +183,24 @@ class Engine {
     std::string audit_head;
   };
   [[nodiscard]] virtual Health health() const = 0;
+
+  // What this host has to say to others, as it lies in the outbox (server/outbox.hpp).
+  struct Outgoing {
+    std::vector<Digest> waiting;  // requests, sorted
+    EventRange events;
+  };
+  // It came, with the highest sequence of an event that is in it, or it went.
+  virtual void outbox(bool there, std::uint64_t told) = 0;
+  [[nodiscard]] virtual std::uint64_t news() const = 0;  // another number once outgoing() may be another
+  [[nodiscard]] virtual Outgoing outgoing() const = 0;
+  [[nodiscard]] virtual Result<std::string> waiting_text(const Digest& request) = 0;
+  [[nodiscard]] virtual Result<std::vector<StoredEvent>> events(std::uint64_t from, std::size_t limit) = 0;
+  // That the host is alive, signed now. Drops the events that are kept no longer.
+  [[nodiscard]] virtual Result<std::string> alive() = 0;
+
+  // Root has said what this machine is (core/machine.hpp); `host` has its key. With a new one, what waits and what is
+  // in force ends: it was signed for another host.
+  virtual void enrolled(const Caller& caller, std::shared_ptr<const HostView> host, bool new_key) = 0;
 };
 
 }  // namespace jit

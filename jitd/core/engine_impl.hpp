@@ -1,8 +1,9 @@
 // The engine's one class, split over files by what happens: request.cpp (a wish becomes a request), submit.cpp (a
-// document comes in), reviews.cpp, direct.cpp, revocations.cpp, locks.cpp (by kind), judge.cpp (the decision with the
-// facts and consents of now), activation.cpp and endings.cpp (effects given and taken), extension.cpp (one grant
-// follows another), elevation.cpp (what runs under a grant), one_session.cpp (a grant for one), recovery.cpp (after a
-// start), saving.cpp (what is durable), views.cpp (who may see what), engine.cpp (time, reload and the rest).
+// document comes in), asks.cpp, reviews.cpp, direct.cpp, revocations.cpp, locks.cpp (by kind), judge.cpp (the
+// decision with the facts and consents of now), activation.cpp and endings.cpp (effects given and taken),
+// extension.cpp (one grant follows another), elevation.cpp (what runs under a grant), one_session.cpp (a grant for
+// one), recovery.cpp (after a start), saving.cpp (what is durable), telling.cpp (what others are told), views.cpp
+// (who may see what), engine.cpp (time, reload and the rest).
 #pragma once
 
 #include <algorithm>
@@ -19,7 +20,9 @@
 #include "jitd/audit/audit_log.hpp"
 #include "jitd/core/asking.hpp"
 #include "jitd/core/clock_guard.hpp"
+#include "jitd/core/denials.hpp"
 #include "jitd/core/engine.hpp"
+#include "jitd/core/event_log.hpp"
 #include "jitd/core/host_facts.hpp"
 #include "jitd/core/life.hpp"
 #include "jitd/core/line_budget.hpp"
@@ -61,6 +64,13 @@ class EngineImpl final : public Engine {
   void reconcile() override;
   void checked(const std::vector<CheckReport>& batch) override;
   Health health() const override;
+  void outbox(bool there, std::uint64_t told) override;
+  std::uint64_t news() const override { return news_; }
+  Outgoing outgoing() const override;
+  Result<std::string> waiting_text(const Digest& request) override;
+  Result<std::vector<StoredEvent>> events(std::uint64_t from, std::size_t limit) override;
+  Result<std::string> alive() override;
+  void enrolled(const Caller& caller, std::shared_ptr<const HostView> host, bool new_key) override;
 
  private:
   using LifePtr = std::shared_ptr<Life>;
@@ -115,26 +125,29 @@ class EngineImpl final : public Engine {
   [[nodiscard]] static bool being_given(const Life& life);  // the host may have it; not proven yet
   void ask_accounts();
   void account_is(const std::string& user, const Result<Account>& account);
-  void decide_again();  // every life, after policy, people, trust or locks changed
+  // Every life, after policy, people, trust or locks changed. `before` hears how many are about to end.
+  void decide_again(const std::function<void(std::size_t)>& before = {});
 
   // request.cpp
+  struct AskBehind {  // the document that a wish came in as
+    StoredDocument document;
+    std::vector<PersonRef> signers;
+  };
   struct Behind {  // who stands behind a wish
     Account account;
     std::optional<Account> login;
+    std::optional<AskBehind> ask;
   };
+  [[nodiscard]] static Result<void> may_be_granted(std::uint32_t uid);
+  [[nodiscard]] std::vector<PersonRef> requesters_of(const Behind& behind) const;
   void who_asks(const Caller& caller, const Reply<Behind>& then);
   void request_by(const Behind& behind, WishInput wish, const Reply<Outcome>& reply);
   [[nodiscard]] Result<void> within_rate(std::uint32_t uid);
   // The grant, or the same wish filed before, that answers this one.
   [[nodiscard]] LifePtr answered_by(const WishInput& wish, const GrantRecord& sketch) const;
   [[nodiscard]] Result<void> check_start(const WishInput& wish, Seconds duration);
-  // A user's denials: noted one by one, and from some number on counted into one entry at the hour's end, so that
-  // asking in vain does not fill the chain.
-  struct Denials {
-    std::string user;
-    std::uint64_t until_boot_ms = 0, noted = 0, counted = 0;
-  };
-  void note_denial(const Account& account, Fields fields);
+  // A user's denials: noted one by one, and from some number on counted.
+  void note_denial(const Account& account, AuditEvent event);
   void note_counted_denials(std::uint64_t boot_ms);
   [[nodiscard]] Result<LifePtr> make_request(const Behind& behind, const WishInput& wish, const Role& role,
                                              const Decision& decision, Seconds duration, const Life* extended);
@@ -156,7 +169,20 @@ class EngineImpl final : public Engine {
   [[nodiscard]] std::vector<PersonRef> signed_by(const Verified& verified, const std::vector<PersonRef>& excluded,
                                                  std::string* why);
   [[nodiscard]] bool first_refusal(const Digest& digest, const std::string& why);
+  void note_refusal(const Fields& handed_in, const Verified& verified, const Error& error);
   [[nodiscard]] Fields who_handed_in(const Caller* caller) const;
+
+  // asks.cpp
+  // `refused`: what is wrong with the document is told by that; all else by `reply`.
+  void on_ask(const Verified& verified, const AskDocument& ask, const Reply<Outcome>& refused,
+              const Reply<Outcome>& reply);
+  // What became of one that was here before; nullopt: it was not.
+  [[nodiscard]] std::optional<Result<Outcome>> answered_before(const Digest& ask);
+  void keep_ask(const AskBehind& ask, const Digest& request, std::vector<Write>& writes) const;
+  [[nodiscard]] Result<void> answer_ask(const AskBehind& ask, const Life& life);  // by what is there already
+  [[nodiscard]] bool told_again(const AskBehind& ask, const Error& error);        // whether that refusal is news
+  [[nodiscard]] AuditEvent refused_ask(AuditEvent event, const AskBehind& ask, const WishInput& wish,
+                                       const std::string& why);
 
   // reviews.cpp, direct.cpp, revocations.cpp, locks.cpp
   void on_review(const Caller* caller, const Verified& verified, const Review& review, const Reply<Outcome>& reply);
@@ -170,6 +196,7 @@ class EngineImpl final : public Engine {
   void on_unlock(const Caller* caller, const Verified& verified, const Lock& lock, const Reply<Outcome>& reply);
   // Why a document of this digest, beneficiary, role and age is refused; empty: it is not revoked.
   [[nodiscard]] std::string revoked(const GrantRecord& record) const;
+  [[nodiscard]] static std::string ended_text(std::size_t count);  // how many a revocation or lock ended
   [[nodiscard]] bool names_user(const std::vector<std::string>& users, const GrantRecord& record) const;
   [[nodiscard]] bool names_person(const std::vector<std::string>& names, const PersonRef& person) const;
   [[nodiscard]] bool locked_user(const GrantRecord& record, std::string* why) const;
@@ -304,6 +331,23 @@ class EngineImpl final : public Engine {
   [[nodiscard]] AuditEvent event_of(const std::string& event, const Life* life, Fields fields);
   void touch(const LifePtr& life) { unsaved_[life->record.digest] = life; }
 
+  // telling.cpp
+  struct Telling {
+    std::optional<Digest> document = {};  // that is answered
+    std::string why = {}, by = {};
+    std::optional<WallTime> until = {};
+    // Where it is about no life that is at hand.
+    std::optional<Digest> grant = {}, ask = {};
+    std::string user = {}, role = {}, state = {};
+  };
+  // The audit entry, with what others are told of it; nobody is where nobody listens.
+  [[nodiscard]] AuditEvent tell(AuditEvent event, const std::string& what, const Life* life, Telling more);
+  [[nodiscard]] static std::string word_of(GrantState state);
+  [[nodiscard]] static Telling as_it_stands(const GrantRecord& record);
+  // Whoever signed a document finds an answer, also where it changed nothing.
+  void answer_for(const Fields& handed_in, const Verified& verified, const Outcome& outcome);
+  [[nodiscard]] EventStamp stamp() const;
+
   // recovery.cpp
   // Makes of a grant what remains of it, to be decided again, or why nothing does.
   [[nodiscard]] std::optional<Ending> over_meanwhile(const LifePtr& life,
@@ -342,11 +386,15 @@ class EngineImpl final : public Engine {
   std::optional<ClockMark> last_mark_;  // as the last run left it
   ClockGuard guard_;
   AuditLog audit_;
-  std::map<Digest, LifePtr> lives_;  // pending, activating, active, and ended ones until that is durable
+  EventLog events_;
+  std::optional<std::uint64_t> told_before_;  // at the start: there is an outbox, and it has told so far
+  std::set<Digest> told_of_;                  // documents that were answered by an event, as far as remembered
+  std::uint64_t news_ = 1;                    // another number once there is something else for the outbox
+  std::map<Digest, LifePtr> lives_;           // pending, activating, active, and ended ones until that is durable
   std::vector<LockRecord> locks_;
   std::vector<RevocationRecord> revocations_;
   std::map<std::uint32_t, std::deque<std::uint64_t>> rate_;  // uid to boot-time ms of its latest requests
-  std::map<std::uint32_t, Denials> denials_;                 // by uid, of the last hour
+  Denials denials_;                                          // of the last hour
 
   std::vector<Write> writes_;                            // not durable yet, in order
   std::map<Digest, LifePtr> unsaved_;                    // records that changed

@@ -95,7 +95,8 @@ void EngineImpl::followed(const LifePtr& life, const Life& by) {
   record.state = GrantState::ended;
   record.ended = wall();
   record.why = "extended by " + by.record.id;
-  note("end", *life, {{"end", "extended"}, {"why", record.why}});
+  audit_.note(tell(event_of("end", life.get(), {{"end", "extended"}, {"why", record.why}}), "ended", life.get(),
+                   {std::nullopt, record.why}));
   journal(5, record.user + " keeps " + record.role + ": " + record.id + " is " + record.why, life.get(), "end",
           {{"JIT_END", "extended"}});
   touch(life);

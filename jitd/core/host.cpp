@@ -96,19 +96,33 @@ TrustFile read_trust(const Paths& paths, const std::string& name, std::vector<st
   return file;
 }
 
+// Who may ask from elsewhere: on most hosts nobody, which is nothing to warn of.
+TrustFile read_requesters(const Paths& paths, std::vector<std::string>& warnings) {
+  const std::string dir_path = paths.etc_jit + "/trust";
+  const std::string path = dir_path + "/requesters";
+  const auto dir = open_own_dir(dir_path);
+  if (!dir) return parse_trust(path, "");  // said of the approvers
+  const auto text = read_own_file(dir->get(), "requesters", kMaxTrustFile, path);
+  if (!text && !missing(text.error())) warnings.push_back("nobody can ask from elsewhere: " + text.error().message);
+  TrustFile file = parse_trust(path, text.value_or(""));
+  for (const Error& bad : file.bad) warnings.push_back(bad.message);
+  return file;
+}
+
 void warn_of_keys(HostView& view) {
-  const TrustSet& trust = view.trust;
-  const std::set<std::string> voided = void_keys(view.policy, trust.all());
-  for (const TrustLine& line : trust.approvers.lines) {
-    const std::string where = trust.approvers.path + ":" + std::to_string(line.line) + ": ";
-    if (voided.contains(line.key.blob))
-      view.warnings.push_back(where + "the key " + fingerprint(line.key) +
-                              " stands under two persons and counts for nobody");
-    if (!person_of_principal(view.policy, line.principal))
-      view.warnings.push_back(
-          where + "principal " + shown(line.principal, 256) +
-          " is nobody: [people] has an entry of that name that lists neither such a user nor such "
-          "a principal");
+  const std::set<std::string> voided = void_keys(view.policy, view.trust.all());
+  for (const TrustFile* file : {&view.trust.approvers, &view.trust.requesters}) {
+    for (const TrustLine& line : file->lines) {
+      const std::string where = file->path + ":" + std::to_string(line.line) + ": ";
+      if (voided.contains(line.key.blob))
+        view.warnings.push_back(where + "the key " + fingerprint(line.key) +
+                                " stands under two persons and counts for nobody");
+      if (!person_of_principal(view.policy, line.principal))
+        view.warnings.push_back(
+            where + "principal " + shown(line.principal, 256) +
+            " is nobody: [people] has an entry of that name that lists neither such a user nor such "
+            "a principal");
+    }
   }
 }
 
@@ -116,8 +130,30 @@ TrustFile own_key_trust(const std::string& host, const PublicKey& key) {
   TrustLine line;
   line.principal = host;
   line.key = key;
-  line.namespaces = {std::string(kind_namespace(Kind::request))};
+  line.namespaces = {std::string(kind_namespace(Kind::request)), std::string(kind_namespace(Kind::event))};
   return {"the host's own key", {std::move(line)}, {}};
+}
+
+// A new key, durable in its file.
+Result<SigningKey> fresh_key(int var) {
+  auto key = SigningKey::generate();
+  if (!key) return key;
+  const auto pem = key->to_pem();
+  if (!pem) return tl::unexpected<Error>(pem.error());
+  if (auto kept = replace_file(system_files(), var, "host_key", *pem, own_mode(0600)); !kept)
+    return tl::unexpected<Error>(kept.error());
+  return key;
+}
+
+// The key with its public half beside it, for people.
+Result<std::shared_ptr<SigningKey>> with_public_half(int var, const std::string& path, SigningKey key) {
+  const std::string line = public_key_line(key.public_key()) + "\n";
+  const auto beside = read_file_at(var, "host_key.pub", kMaxKeyFile);
+  if (!beside || *beside != line) {
+    if (auto kept = replace_file(system_files(), var, "host_key.pub", line, own_mode(0644)); !kept)
+      return within(path + ".pub", kept.error());
+  }
+  return std::make_shared<SigningKey>(std::move(key));
 }
 
 }  // namespace
@@ -167,25 +203,31 @@ Result<std::shared_ptr<SigningKey>> host_key(const Paths& paths) {
   struct stat status {};
   if (pem && (::fstatat(dir->get(), "host_key", &status, AT_SYMLINK_NOFOLLOW) != 0 || (status.st_mode & 077U) != 0))
     return fail(Errc::refused, path + ": may be read by others; run: chmod 0600 " + path);
-  auto key = pem ? SigningKey::from_pem(*pem) : SigningKey::generate();
+  auto key = pem ? SigningKey::from_pem(*pem) : fresh_key(dir->get());
   if (!key) return within(path, key.error());
-  if (!pem) {
-    const auto fresh = key->to_pem();
-    if (!fresh) return within(path, fresh.error());
-    if (auto kept = replace_file(system_files(), dir->get(), "host_key", *fresh, own_mode(0600)); !kept)
-      return within(path, kept.error());
-  }
-  const std::string line = public_key_line(key->public_key()) + "\n";
-  const auto beside = read_file_at(dir->get(), "host_key.pub", kMaxKeyFile);
-  if (!beside || *beside != line) {
-    if (auto kept = replace_file(system_files(), dir->get(), "host_key.pub", line, own_mode(0644)); !kept)
-      return within(path + ".pub", kept.error());
-  }
-  return std::make_shared<SigningKey>(std::move(*key));
+  return with_public_half(dir->get(), path, std::move(*key));
+}
+
+Result<std::shared_ptr<SigningKey>> new_host_key(const Paths& paths) {
+  const std::string path = paths.var + "/host_key";
+  const auto dir = open_dir(paths.var);
+  if (!dir) return tl::unexpected<Error>(dir.error());
+  auto key = fresh_key(dir->get());
+  if (!key) return within(path, key.error());
+  return with_public_half(dir->get(), path, std::move(*key));
+}
+
+std::shared_ptr<const HostView> with_identity(const HostView& view, SigningKey& key, const Machine& machine) {
+  auto other = std::make_shared<HostView>(view);
+  other->key = &key;
+  other->host_key = fingerprint(key.public_key());
+  other->machine = machine;
+  other->trust.hosts = own_key_trust(other->config.host, key.public_key());
+  return other;
 }
 
 Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, const std::shared_ptr<SigningKey>& key,
-                                                  const HostView* before) {
+                                                  const HostView* before, const Machine& machine) {
   auto view = std::make_shared<HostView>();
   auto config = read_host_config(paths);
   if (config) {
@@ -203,6 +245,8 @@ Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, const std:
   if (auto loaded = load_policy_into(*view, paths, before); !loaded) return tl::unexpected<Error>(loaded.error());
   view->warnings.insert(view->warnings.end(), view->policy.warnings.begin(), view->policy.warnings.end());
   view->trust.approvers = read_trust(paths, "approvers", view->warnings);
+  view->trust.requesters = read_requesters(paths, view->warnings);
+  view->machine = machine;
   view->key = key.get();
   view->host_key = fingerprint(key->public_key());
   view->trust.hosts = own_key_trust(view->config.host, key->public_key());

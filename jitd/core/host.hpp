@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "jitd/core/machine.hpp"
 #include "policy/document/signature.hpp"
 #include "policy/document/verify.hpp"
 #include "policy/result.hpp"
@@ -26,8 +27,9 @@ struct HostConfig {
   unsigned pending_per_user = 10;
   unsigned requests_per_minute = 30;  // per uid
   Seconds audit_retention = std::chrono::days(400);
-  std::vector<std::string> residue_paths;  // looked through after a grant, beside homes and temporary folders
-  std::vector<SourceSpec> sources;         // jitd-sync's; here they are only checked
+  Seconds heartbeat = std::chrono::minutes(5);  // how often the outbox says that the host is alive
+  std::vector<std::string> residue_paths;       // looked through after a grant, beside homes and temporary folders
+  std::vector<SourceSpec> sources;              // jitd-sync's; here they are only checked
 };
 [[nodiscard]] Result<HostConfig> parse_host_config(std::string_view text, const std::string& file);
 
@@ -48,10 +50,11 @@ struct HostView {
   HostConfig config;
   SigningKey* key = nullptr;  // lives as long as the daemon
   std::string host_key;       // its fingerprint
+  Machine machine;            // that the key was made on, or another one
   Policy policy;
   bool last_good = false;    // the files are bad: this is the policy that loaded last
   std::string policy_error;  // why, with file, line and key
-  TrustSet trust;            // approvers of this host; hosts holds its own key
+  TrustSet trust;            // approvers of this host and who may ask from elsewhere; hosts holds its own key
   std::vector<std::string> warnings;
 };
 
@@ -62,10 +65,17 @@ struct HostView {
 // Reads the key, or makes it (0600, and .pub beside it) at the first start.
 [[nodiscard]] Result<std::shared_ptr<SigningKey>> host_key(const Paths& paths);
 
+// Makes another key in its place; the old one is gone when this returns.
+[[nodiscard]] Result<std::shared_ptr<SigningKey>> new_host_key(const Paths& paths);
+
+// The same view for another key or machine.
+[[nodiscard]] std::shared_ptr<const HostView> with_identity(const HostView& view, SigningKey& key,
+                                                            const Machine& machine);
+
 // Loads config, trust and policy. A bad jitd.toml is an error on the first load and keeps `before` later; bad policy
 // files give the last good ones, kept whole in VAR/last-good; trust has no last-good.
 [[nodiscard]] Result<std::shared_ptr<const HostView>> load_host(const Paths& paths,
                                                                 const std::shared_ptr<SigningKey>& key,
-                                                                const HostView* before);
+                                                                const HostView* before, const Machine& machine = {});
 
 }  // namespace jit

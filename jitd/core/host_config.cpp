@@ -67,6 +67,7 @@ Result<HostConfig> parse_host_config(std::string_view text, const std::string& f
   config.pending_life = std::min(config.pending_life, config.absolute_ceiling);
   read_duration(table, "pending_life", minutes(1), config.absolute_ceiling, config.pending_life);
   read_duration(table, "clock_tolerance", Seconds(1), hours(1), config.clock_tolerance);
+  read_duration(table, "heartbeat", minutes(1), days(1), config.heartbeat);
   read_days(table, "audit_retention", 36500, config.audit_retention);
   config.residue_paths = table.texts("residue_paths").value_or(std::vector<std::string>{});
   for (const std::string& path : config.residue_paths)

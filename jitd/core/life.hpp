@@ -48,6 +48,7 @@ struct Life {
   std::int64_t warned_ms = INT64_MAX;           // so long before its end something was said last
   std::int64_t starts = 0;                      // approved, and waits for this (wall seconds); 0: waits for no time
   std::uint64_t closed_boot_ms = 0;             // of a grant for one session: when that was closed; 0: it was not
+  bool told = false;                            // it came into force, and that is in the audit
   bool on_host = false;                         // something may have been given: an end has to take it away
   std::vector<Engine::Reply<Outcome>> waiters;  // told when the activation has come to something
 

@@ -85,9 +85,12 @@ void EngineImpl::on_lock(const Caller* caller, const Verified& verified, const L
   fields.emplace("targets", joined(targets));
   fields.emplace("document", digest_text(record.digest));
   if (record.until != 0) fields.emplace("until", std::to_string(record.until));
-  note("lock", std::move(fields));
   journal(5, record.by + " locks " + joined(targets) + ": " + record.reason, nullptr, "lock");
-  decide_again();
+  decide_again([&](std::size_t ends) {
+    fields.emplace("ends", std::to_string(ends));
+    audit_.note(tell(event_of("lock", nullptr, std::move(fields)), "locked", nullptr,
+                     {record.digest, ended_text(ends) + ": " + record.reason, record.by}));
+  });
   save_or_queue();
   changed();
   reply(in_force_now({id, GrantState::active, "locked " + shown(joined(targets), 1024)}));
@@ -145,7 +148,8 @@ void EngineImpl::on_unlock(const Caller* caller, const Verified& verified, const
   fields.emplace("reason", lock.reason);
   fields.emplace("locks", joined(ids, " "));
   fields.emplace("document", digest_text(verified.digest));
-  note("unlock", std::move(fields));
+  audit_.note(tell(event_of("unlock", nullptr, std::move(fields)), "unlocked", nullptr,
+                   {verified.digest, "lock " + joined(ids) + ": " + lock.reason, by}));
   journal(5, by + " lifts lock " + joined(ids) + ": " + lock.reason, nullptr, "unlock");
   decide_again();
   save_or_queue();
@@ -175,7 +179,8 @@ void EngineImpl::lift(const Caller& caller, const std::string& user, Reply<Outco
   }
   Fields fields = who_handed_in(&caller);
   fields.emplace("targets", user);
-  note("lift", std::move(fields));
+  audit_.note(tell(event_of("lift", nullptr, std::move(fields)), "unlocked", nullptr,
+                   {std::nullopt, "the lock on " + user, "local root"}));
   journal(4, "local root lifts the lock on " + user, nullptr, "lift");
   decide_again();
   save_or_queue();

@@ -21,6 +21,9 @@ constexpr std::uint64_t kBusyMs = 50;
 Result<void> EngineImpl::recover() {
   const Turn turn(*this);
   if (Result<void> loaded = audit_.load(); !loaded) return loaded;
+  if (told_before_) {
+    if (Result<void> loaded = events_.listen(true, *told_before_); !loaded) return loaded;
+  }
   Result<std::vector<LockRecord>> locks = ports_.store.locks();
   if (!locks) return tl::unexpected<Error>(locks.error());
   locks_ = std::move(*locks);
@@ -50,9 +53,11 @@ Result<void> EngineImpl::recover() {
                               read.error().message);
     journal(3, start_warnings_.back(), nullptr, "start");
   }
-  note("start", {{"boot_id", ports_.clock.boot_id()},
-                 {"policy", digest_text(host_->policy.digest)},
-                 {"mark", format_utc(WallTime(Seconds(guard_.mark_ms() / 1000)))}});
+  AuditEvent started = event_of("start", nullptr,
+                                {{"boot_id", ports_.clock.boot_id()},
+                                 {"policy", digest_text(host_->policy.digest)},
+                                 {"mark", format_utc(WallTime(Seconds(guard_.mark_ms() / 1000)))}});
+  audit_.note(tell(std::move(started), "started", nullptr, {std::nullopt, lost_}));
 
   if (!lost_.empty()) {
     note("lost", {{"why", lost_}});
@@ -67,6 +72,7 @@ Result<void> EngineImpl::recover() {
     life->on_host = life->in_force();  // what runs under it may be there still
     // Active is what is on the board, and nothing is put there before it is decided again.
     life->resumed = life->record.state == GrantState::active;
+    life->told = life->resumed;
     if (life->resumed) life->record.state = GrantState::activating;
     if (!life->record.direct || life->in_force()) continue;
     Result<std::optional<StoredDocument>> stored = ports_.store.document(life->record.digest);
@@ -139,6 +145,8 @@ std::optional<EngineImpl::Ending> EngineImpl::over_meanwhile(const LifePtr& life
   life->on_host = true;
   if (begun && !marked->second.active)
     return over(marked->second.reason, "ended before the last stop: " + marked->second.reason);
+  // What was given was given on another machine.
+  if (!host_->machine.unknown.empty()) return over("machine", host_->machine.unknown);
   if (!begun && was_active) {
     return over("removed", "nothing on disk says that it was still in force at the last stop");
   }

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t kMaxTicket = 128;
 constexpr std::uint64_t kMinuteMs = 60ULL * 1000;
-constexpr std::uint64_t kHourMs = 60 * kMinuteMs;
 constexpr std::uint64_t kDenialsNoted = 10;  // of a user in an hour, each with its words; the chain is kept for long
 
 // Absent and forbidden answer alike (P8).
@@ -44,7 +43,9 @@ Result<void> check_wish(const WishInput& wish) {
   return {};
 }
 
-Result<void> check_identity(std::uint32_t uid) {
+}  // namespace
+
+Result<void> EngineImpl::may_be_granted(std::uint32_t uid) {
   if (uid == 0) return fail(Errc::refused, "root needs no grant; ask as the user who shall have it");
   if (!usable_id(uid)) return fail(Errc::refused, "uid " + std::to_string(uid) + " is nobody's");
   if (dynamic_id(uid)) {
@@ -52,8 +53,6 @@ Result<void> check_identity(std::uint32_t uid) {
   }
   return {};
 }
-
-}  // namespace
 
 Result<void> EngineImpl::within_rate(std::uint32_t uid) {
   const std::uint64_t at = now().boot_ms;
@@ -69,32 +68,34 @@ Result<void> EngineImpl::within_rate(std::uint32_t uid) {
   return {};
 }
 
-void EngineImpl::note_denial(const Account& account, Fields fields) {
-  Denials& denials = denials_[account.uid];
-  if (denials.noted == 0) {
-    denials.until_boot_ms = now().boot_ms + kHourMs;
-    denials.user = account.name;
-  }
-  if (denials.noted == kDenialsNoted) {
-    ++denials.counted;
-    return;
-  }
-  ++denials.noted;
-  note("deny", std::move(fields));
+void EngineImpl::note_denial(const Account& account, AuditEvent event) {
+  const Fields who{{"user", account.name}, {"uid", std::to_string(account.uid)}};
+  if (denials_.single("user " + account.name, who, kDenialsNoted, now().boot_ms)) audit_.note(std::move(event));
 }
 
 void EngineImpl::note_counted_denials(std::uint64_t boot_ms) {
-  std::erase_if(denials_, [&](const auto& entry) {
-    const auto& [uid, denials] = entry;
-    if (boot_ms < denials.until_boot_ms) return false;
-    if (denials.counted > 0) {
-      note("deny", {{"user", denials.user},
-                    {"uid", std::to_string(uid)},
-                    {"count", std::to_string(denials.counted)},
-                    {"why", "more than " + std::to_string(kDenialsNoted) + " requests were denied in an hour"}});
-    }
-    return true;
-  });
+  for (const Denials::Counted& one : denials_.over(boot_ms)) {
+    Fields fields = one.who;
+    const bool wishes = fields.contains("uid");
+    fields.emplace("count", std::to_string(one.count));
+    fields.emplace("why", "more than " + std::to_string(one.most) +
+                              (wishes ? " requests were denied in an hour" : " documents were refused in an hour"));
+    AuditEvent event = event_of(wishes ? "deny" : "refuse", nullptr, std::move(fields));
+    const std::string why = event.fields["why"] + ": " + std::to_string(one.count) + " others";
+    Telling more{std::nullopt, why};
+    if (wishes) more.user = one.who.at("user");
+    audit_.note(tell(std::move(event), "refused", nullptr, std::move(more)));
+  }
+}
+
+std::vector<PersonRef> EngineImpl::requesters_of(const Behind& behind) const {
+  std::vector<PersonRef> persons{person_of_user(host_->policy, behind.account.name)};
+  const auto add = [&](const PersonRef& person) {
+    if (std::find(persons.begin(), persons.end(), person) == persons.end()) persons.push_back(person);
+  };
+  if (behind.login) add(person_of_user(host_->policy, behind.login->name));
+  if (behind.ask) std::for_each(behind.ask->signers.begin(), behind.ask->signers.end(), add);
+  return persons;
 }
 
 void EngineImpl::who_asks(const Caller& caller, const Reply<Behind>& then) {
@@ -109,7 +110,7 @@ void EngineImpl::who_asks(const Caller& caller, const Reply<Behind>& then) {
           return then(fail(Errc::refused,
                            "the account of uid " + std::to_string(caller.uid) + " does not answer for itself"));
         }
-        Behind behind{std::move(*account), std::nullopt};
+        Behind behind{std::move(*account), std::nullopt, std::nullopt};
         if (!caller.loginuid || *caller.loginuid == caller.uid) return then(std::move(behind));
         // `sudo -u deploy jitctl request` does not hide who logged in.
         ports_.questions.account(
@@ -136,7 +137,7 @@ void EngineImpl::comer(const Comer& who, Reply<Caller> reply) {
                              // Some name services answer to another spelling; the check goes by the one that came.
                              if (account->name != who.user || (who.uid && *who.uid != account->uid))
                                return nobody("the account does not answer for itself");
-                             if (Result<void> fine = check_identity(account->uid); !fine)
+                             if (Result<void> fine = may_be_granted(account->uid); !fine)
                                return nobody(fine.error().message);
                              answer<Caller>(reply, Caller{account->uid, who.loginuid, 0});
                            }));
@@ -144,7 +145,7 @@ void EngineImpl::comer(const Comer& who, Reply<Caller> reply) {
 
 void EngineImpl::request(const Caller& caller, const WishInput& wish, Reply<Outcome> reply) {
   const Turn turn(*this);
-  Result<void> fine = check_identity(caller.uid);
+  Result<void> fine = may_be_granted(caller.uid);
   if (fine) fine = check_wish(wish);
   if (fine) fine = within_rate(caller.uid);
   if (!fine) return answer<Outcome>(reply, tl::unexpected<Error>(fine.error()));
@@ -196,19 +197,18 @@ void EngineImpl::request_by(const Behind& behind, WishInput wish, const Reply<Ou
   sketch.user = account.name;
   sketch.uid = account.uid;
   sketch.role = wish.role;
-  sketch.requesters.push_back(person_of_user(policy, account.name));
-  if (behind.login) {
-    const PersonRef login = person_of_user(policy, behind.login->name);
-    if (login != sketch.requesters.front()) sketch.requesters.push_back(login);
-  }
+  sketch.requesters = requesters_of(behind);
   note_counted_denials(now().boot_ms);
   const auto refuse_with = [&](Error error, const std::string& rule, const std::string& reason) {
+    if (behind.ask && !told_again(*behind.ask, error)) return answer<Outcome>(reply, tl::unexpected<Error>(error));
     Fields fields{
         {"user", account.name}, {"uid", std::to_string(account.uid)}, {"role", wish.role}, {"why", error.message}};
     if (!reason.empty()) fields.emplace("reason", reason);
     if (behind.login) fields.emplace("loginuid", std::to_string(behind.login->uid));
     if (!rule.empty()) fields.emplace("rule", rule);
-    note_denial(account, std::move(fields));
+    AuditEvent event = event_of("deny", nullptr, std::move(fields));
+    if (behind.ask) event = refused_ask(std::move(event), *behind.ask, wish, error.message);
+    note_denial(account, std::move(event));
     journal(5, "denied: " + account.name + " asked for " + wish.role + ": " + error.message, nullptr, "deny",
             {{"JIT_USER", account.name}, {"JIT_ROLE", wish.role}});
     save_or_queue();
@@ -229,9 +229,14 @@ void EngineImpl::request_by(const Behind& behind, WishInput wish, const Reply<Ou
   std::string why;
   if (locked_user(sketch, &why)) return refuse({Errc::refused, why, 0}, "");
   if (guard_.behind()) return refuse({Errc::refused, guard_.problem(), 0}, "");
+  if (!host_->machine.unknown.empty()) return refuse({Errc::refused, host_->machine.unknown, 0}, "");
 
   // What is held already, or asked for in the same words, is not asked for again.
   if (const LifePtr life = answered_by(wish, sketch)) {
+    if (behind.ask) {
+      if (Result<void> kept = answer_ask(*behind.ask, *life); !kept)
+        return answer<Outcome>(reply, tl::unexpected<Error>(kept.error()));
+    }
     const bool settled = life->record.state == GrantState::active || life->step == Life::Step::idle;
     if (!settled || life->record.state == GrantState::activating) return life->waiters.push_back(reply);
     return answer<Outcome>(reply, outcome_of(*life));
@@ -241,7 +246,8 @@ void EngineImpl::request_by(const Behind& behind, WishInput wish, const Reply<Ou
     return other.state == GrantState::pending && other.user == account.name && other.uid == account.uid;
   }));
   if (waiting >= host_->config.pending_per_user) {
-    return refuse({Errc::busy,
+    // An ask is not tried again by itself.
+    return refuse({behind.ask ? Errc::refused : Errc::busy,
                    "you have " + std::to_string(waiting) +
                        " requests waiting, and no more are taken: release one with 'jitctl release ID'",
                    0},
@@ -297,11 +303,7 @@ Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const
   request.host_key = host_->host_key;
   request.user = behind.account.name;
   request.uid = behind.account.uid;
-  request.requesters.push_back(person_of_user(host_->policy, behind.account.name));
-  if (behind.login) {
-    const PersonRef login = person_of_user(host_->policy, behind.login->name);
-    if (login != request.requesters.front()) request.requesters.push_back(login);
-  }
+  request.requesters = requesters_of(behind);
   request.role = role.name;
   request.duration = duration;
   request.reason = wish.reason;
@@ -312,6 +314,7 @@ Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const
                              request.created + std::max(host_->config.absolute_ceiling, host_->config.pending_life));
   if (extended != nullptr) request.extends = extended->record.digest;
   request.origin = wish.origin;
+  if (behind.ask) request.ask = behind.ask->document.digest;
   request.effects = to_text(*effects);
   request.policy = digest_text(host_->policy.digest);
   request.nonce = make_nonce();
@@ -342,6 +345,7 @@ Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const
   const std::vector<std::string> needs = waiting_for(decision, record.requesters);
   record.why = needs.empty() ? "" : "waiting for " + joined(needs);
   record.rule = decision.rule;
+  record.ask = request.ask;
   if (request.start) record.start = request.start->time_since_epoch().count();
   if (extended != nullptr) {
     record.extends = extended->record.extends;
@@ -361,11 +365,18 @@ Result<EngineImpl::LifePtr> EngineImpl::make_request(const Behind& behind, const
   if (wish.origin != "local") fields.emplace("origin", wish.origin);
   if (request.start) fields.emplace("start", format_utc(*request.start));
   if (extended != nullptr) fields.emplace("extends", extended->record.id);
+  if (behind.ask) {
+    fields.emplace("ask", digest_text(behind.ask->document.digest));
+    fields.emplace("signed_by", names_of(behind.ask->signers));
+  }
   const StoredDocument document{
       record.digest, Kind::request, text, at, record.expires + host_->config.clock_tolerance.count(), {}};
-  Result<void> saved = save_or_drop({[document](Store& store) { return store.put(document); },
-                                     [stored = record](Store& store) { return store.put(stored); }},
-                                    {event_of("request", life.get(), std::move(fields))});
+  std::vector<Write> writes{[document](Store& store) { return store.put(document); },
+                            [stored = record](Store& store) { return store.put(stored); }};
+  if (behind.ask) keep_ask(*behind.ask, record.digest, writes);
+  AuditEvent event = event_of("request", life.get(), std::move(fields));
+  Result<void> saved =
+      save_or_drop(std::move(writes), {tell(std::move(event), "filed", life.get(), {record.ask, record.why})});
   if (!saved) return within("the request could not be stored, so it does not stand", saved.error());
   lives_[record.digest] = life;
   return life;

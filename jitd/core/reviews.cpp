@@ -19,6 +19,7 @@ void EngineImpl::on_review(const Caller* caller, const Verified& verified, const
   if (review.expires.time_since_epoch().count() <= at) {
     return refuse(Errc::refused, "this review expired at " + format_utc(review.expires));
   }
+  if (review.approve && !host_->machine.unknown.empty()) return refuse(Errc::unavailable, host_->machine.unknown);
   const std::string id = id_of(review.request);
   const auto found = lives_.find(review.request);
   if (found != lives_.end() && found->second->record.state == GrantState::refused && !review.approve) {
@@ -74,20 +75,23 @@ void EngineImpl::on_review(const Caller* caller, const Verified& verified, const
                             [request = record.digest, digest = verified.digest](Store& store) {
                               return store.link_review(request, digest);
                             }};
+  const std::string verdict = review.approve ? "approved" : "denied";
+  const Telling more{verified.digest, verdict + (review.comment.empty() ? "" : ": " + review.comment), by};
   journal(6,
           by + (review.approve ? " approves " : " denies ") + record.id + ", " + record.role + " for " + record.user +
               (review.comment.empty() ? "" : ": " + review.comment),
           life.get(), "review");
   changed();
   if (!review.approve) {
-    note("review", *life, std::move(fields));
+    audit_.note(tell(event_of("review", life.get(), std::move(fields)), "reviewed", life.get(), more));
     writes_.insert(writes_.end(), writes.begin(), writes.end());
     // A denial stands without a database.
     end(life, "denied", "denied by " + by + (review.comment.empty() ? "" : ": " + review.comment),
         {{"signed_by", by}});
     return reply(in_force_now(outcome_of(*life)));
   }
-  Result<void> saved = save_or_drop(std::move(writes), {event_of("review", life.get(), std::move(fields))});
+  Result<void> saved = save_or_drop(
+      std::move(writes), {tell(event_of("review", life.get(), std::move(fields)), "reviewed", life.get(), more)});
   if (!saved) return reply(within("the review could not be stored, so it does not count", saved.error()));
   life->voices.reset();
   life->waiters.emplace_back(settled);

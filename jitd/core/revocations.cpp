@@ -16,6 +16,10 @@ bool contains(const std::vector<T>& list, const T& value) {
 
 }  // namespace
 
+std::string EngineImpl::ended_text(std::size_t count) {
+  return "ended " + std::to_string(count) + (count == 1 ? " grant or request" : " grants and requests");
+}
+
 bool EngineImpl::names_user(const std::vector<std::string>& users, const GrantRecord& record) const {
   return std::any_of(users.begin(), users.end(), [&](const std::string& user) {
     const PersonRef person = person_of_user(host_->policy, user);
@@ -126,10 +130,11 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
   fields.emplace("reason", record.reason);
   fields.emplace("document", digest_text(record.digest));
   fields.emplace("ends", std::to_string(endings.size()));
-  note("revoke", std::move(fields));
+  const std::string ended = ended_text(endings.size());
+  audit_.note(tell(event_of("revoke", nullptr, std::move(fields)), "revoked", nullptr,
+                   {verified.digest, ended + ": " + record.reason, record.by}));
   journal(5, "revoked by " + record.by + ", " + std::to_string(endings.size()) + " here: " + record.reason, nullptr,
           "revoke");
-  const std::size_t count = endings.size();
   end(std::move(endings));
   // What an approver signed before it counts no more, also where others' consents are enough without it.
   if (!record.approvers.empty()) {
@@ -139,9 +144,7 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
   }
   save_or_queue();
   changed();
-  reply(
-      in_force_now({id, GrantState::active,
-                    "ended " + std::to_string(count) + (count == 1 ? " grant or request" : " grants and requests")}));
+  reply(in_force_now({id, GrantState::active, ended}));
 }
 
 }  // namespace jit

@@ -45,11 +45,13 @@ Result<void> EngineImpl::save() {
       if (Result<void> done = ports_.store.put(life->record); !done) return done;
     }
     if (Result<void> done = audit_.write(); !done) return done;
+    if (Result<void> done = events_.write(audit_.told(), stamp(), sure_ms() / 1000); !done) return done;
     if (Result<void> done = ports_.store.set_value(kClockMark, to_text(mark)); !done) return done;
     return (*transaction)->commit();
   };
   if (Result<void> done = write_all(); !done) {
     audit_.cancelled();
+    events_.cancelled();
     if (save_problem_.empty()) {
       journal(3, "the database does not take what happened; trying again: " + done.error().message, nullptr,
               "database");
@@ -58,7 +60,12 @@ Result<void> EngineImpl::save() {
     save_retry_boot_ms_ = ports_.clock.now().boot_ms + kSaveRetryMs;
     return done;
   }
+  if (!writes_.empty() || !unsaved_.empty() || !audit_.told().empty()) {
+    ++news_;
+    changed();
+  }
   audit_.committed();
+  events_.committed();
   writes_.clear();
   saved_mark_ms_ = mark.wall_ms;
   save_retry_boot_ms_ = 0;
@@ -94,6 +101,8 @@ Result<void> EngineImpl::save_or_drop(std::vector<Write> writes, const std::vect
   if (!done) {
     writes_.erase(writes_.begin() + kept, writes_.end());
     audit_.withdraw(events.size());
+    for (const AuditEvent& event : events)
+      if (event.told && event.told->document) told_of_.erase(*event.told->document);
   }
   return done;
 }

@@ -9,6 +9,12 @@
 #include "policy/text.hpp"
 
 namespace jit {
+namespace {
+
+// Of one signer in an hour, each with its words; the others are counted.
+constexpr std::uint64_t kAsksTold = 10, kRefusalsTold = 100;
+
+}  // namespace
 
 void EngineImpl::submit(const Caller* caller, std::string text, Reply<Outcome> reply) {
   const Turn turn(*this);
@@ -29,35 +35,66 @@ void EngineImpl::submit(const Caller* caller, std::string text, Reply<Outcome> r
   Result<Verified> verified = verify_document(std::move(*envelope), host_->trust, source);
   if (!verified) return refuse(verified.error());
 
-  const auto counted = [this, fields = who_handed_in(caller), digest = verified->digest, kind = verified->kind,
-                        reply](const Result<Outcome>& outcome) {
-    if (!outcome && first_refusal(digest, outcome.error().message)) {
-      Fields why = fields;
-      why.emplace("document", digest_text(digest));
-      why.emplace("kind", std::string(kind_name(kind)));
-      why.emplace("why", outcome.error().message);
-      note("refuse", std::move(why));
-      journal(5, "a " + std::string(kind_name(kind)) + " is refused: " + outcome.error().message, nullptr, "refuse");
-      save_or_queue();
-    }
+  const auto document = std::make_shared<const Verified>(std::move(*verified));
+  const Fields handed_in = who_handed_in(caller);
+  const Reply<Outcome> done = [this, handed_in, document, reply](const Result<Outcome>& outcome) {
+    if (outcome) answer_for(handed_in, *document, *outcome);
     answer<Outcome>(reply, outcome);
   };
-  const Document& document = verified->document;
-  if (const Review* review = std::get_if<Review>(&document)) return on_review(caller, *verified, *review, counted);
-  if (const GrantDocument* grant = std::get_if<GrantDocument>(&document)) {
-    return on_direct(caller, *verified, *grant, counted);
+  const Reply<Outcome> counted = [this, handed_in, document, done](const Result<Outcome>& outcome) {
+    if (!outcome) note_refusal(handed_in, *document, outcome.error());
+    done(outcome);
+  };
+  const Document& says = document->document;
+  if (const AskDocument* ask = std::get_if<AskDocument>(&says)) return on_ask(*document, *ask, counted, done);
+  if (const Review* review = std::get_if<Review>(&says)) return on_review(caller, *document, *review, counted);
+  if (const GrantDocument* grant = std::get_if<GrantDocument>(&says)) {
+    return on_direct(caller, *document, *grant, counted);
   }
-  if (const Revocation* revocation = std::get_if<Revocation>(&document)) {
-    return on_revocation(caller, *verified, *revocation, counted);
+  if (const Revocation* revocation = std::get_if<Revocation>(&says)) {
+    return on_revocation(caller, *document, *revocation, counted);
   }
-  if (const Lock* lock = std::get_if<Lock>(&document)) {
-    if (!lock->lifts.empty()) return on_unlock(caller, *verified, *lock, counted);
-    return on_lock(caller, *verified, *lock, counted);
+  if (const Lock* lock = std::get_if<Lock>(&says)) {
+    if (!lock->lifts.empty()) return on_unlock(caller, *document, *lock, counted);
+    return on_lock(caller, *document, *lock, counted);
+  }
+  if (document->kind == Kind::event) {
+    return refuse({Errc::refused, "this is an event, with which this host tells others: it goes to them", 0});
   }
   refuse({Errc::refused,
           "this is a request, which this host makes itself: it goes to an approver ('jitctl approve FILE'), and the "
           "approval comes back",
           0});
+}
+
+void EngineImpl::note_refusal(const Fields& handed_in, const Verified& verified, const Error& error) {
+  if (!first_refusal(verified.digest, error.message)) return;
+  const std::string kind(kind_name(verified.kind));
+  const std::string signer = verified.signers.front().principal;
+  note_counted_denials(now().boot_ms);
+  const std::uint64_t most = verified.kind == Kind::ask ? kAsksTold : kRefusalsTold;
+  if (!denials_.single("signer " + signer, {{"signed_by", signer}}, most, now().boot_ms)) return save_or_queue();
+  Fields fields = handed_in;
+  fields.emplace("document", digest_text(verified.digest));
+  fields.emplace("kind", kind);
+  fields.emplace("why", error.message);
+  journal(5, "a " + kind + " is refused: " + error.message, nullptr, "refuse");
+  AuditEvent event = event_of("refuse", nullptr, std::move(fields));
+  Telling more{verified.digest, error.message};
+  if (const AskDocument* ask = std::get_if<AskDocument>(&verified.document)) {
+    more.ask = verified.digest;
+    more.user = ask->user;
+    more.role = ask->role;
+  } else if (const GrantDocument* grant = std::get_if<GrantDocument>(&verified.document)) {
+    more.user = grant->user;
+    more.role = grant->role;
+  } else if (const Review* review = std::get_if<Review>(&verified.document)) {
+    more.grant = review->request;
+  }
+  // What the inbox keeps has no answer yet: it is judged another time.
+  const bool answered = !handed_in.contains("by") || !another_time(error.code);
+  audit_.note(answered ? tell(std::move(event), "refused", nullptr, std::move(more)) : std::move(event));
+  save_or_queue();
 }
 
 bool EngineImpl::first_refusal(const Digest& digest, const std::string& why) {

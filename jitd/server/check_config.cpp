@@ -58,6 +58,11 @@ ConfigFindings check_config(const Paths& paths) {
     return found;
   }
   for (const Error& bad : parse_trust(trust, *text).bad) found.warnings.push_back(bad.message);
+  // Most hosts take no asks: no file is nothing to say.
+  const std::string asking = paths.etc_jit + "/trust/requesters";
+  const auto askers = read_own_file(dir->get(), "requesters", kMaxTrustFile, asking);
+  if (!askers && askers.error().code != Errc::not_found) found.warnings.push_back(askers.error().message);
+  for (const Error& bad : parse_trust(asking, askers.value_or("")).bad) found.warnings.push_back(bad.message);
   return found;
 }
 

@@ -65,14 +65,18 @@ void ConfigWatch::on_event(const Inotify::Event& event) {
   reloading_.arm(now + config_.settle_usec);
 }
 
-bool ConfigWatch::trust_empty() const {
-  struct stat status {};
-  return ::stat((config_.etc_jit + "/trust/approvers").c_str(), &status) != 0 || status.st_size == 0;
+std::set<std::string> ConfigWatch::empty_trust() const {
+  std::set<std::string> empty;
+  for (const char* name : {"approvers", "requesters"}) {
+    struct stat status {};
+    if (::stat((config_.etc_jit + "/trust/" + name).c_str(), &status) != 0 || status.st_size == 0) empty.insert(name);
+  }
+  return empty;
 }
 
 void ConfigWatch::on_time() {
   watch_all();
-  if (!trust_empty() || known_empty_) {
+  if (std::ranges::includes(known_empty_, empty_trust())) {
     empty_since_ = 0;
     reload_();
     return settled();
@@ -88,7 +92,7 @@ void ConfigWatch::on_time() {
 }
 
 void ConfigWatch::settled() {
-  known_empty_ = trust_empty();
+  known_empty_ = empty_trust();
   empty_since_ = 0;
 }
 

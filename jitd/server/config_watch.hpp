@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "jitd/server/inotify.hpp"
@@ -27,7 +28,7 @@ class ConfigWatch {
                                                                   std::function<void()> reload,
                                                                   std::function<void()> accounts,
                                                                   std::function<void()> groups);
-  // The trust file as it stands has been read: if it is empty, it was meant.
+  // The trust files as they stand have been read: one that is empty was meant.
   void settled();
 
  private:
@@ -36,15 +37,15 @@ class ConfigWatch {
   void watch_all();
   void on_event(const Inotify::Event& event);
   void on_time();
-  [[nodiscard]] bool trust_empty() const;
+  [[nodiscard]] std::set<std::string> empty_trust() const;
 
   Loop& loop_;
   Config config_;
   std::function<void()> reload_, accounts_, groups_;
   std::unique_ptr<Inotify> notify_;
   int etc_watch_ = -1;
-  bool known_empty_ = false;       // the trust in force came from an empty or missing file
-  std::uint64_t empty_since_ = 0;  // boot time; 0: it is not empty
+  std::set<std::string> known_empty_;  // trust in force that came from an empty or missing file
+  std::uint64_t empty_since_ = 0;      // boot time, of another; 0: there is none
   Source reloading_, counting_, grouping_;
 };
 

@@ -28,6 +28,7 @@
 #include "jitd/server/inotify.hpp"
 #include "jitd/server/journal.hpp"
 #include "jitd/server/notify.hpp"
+#include "jitd/server/outbox.hpp"
 #include "jitd/server/sessions.hpp"
 #include "jitd/server/version.hpp"
 #include "jitd/sys/clock.hpp"
@@ -85,6 +86,7 @@ class Daemon {
   void woken();
   void drain_checks();
   void from_inbox(std::string text, const Inbox::Done& done);
+  [[nodiscard]] Result<void> enrol(const Caller& caller, bool new_key);
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> vitals() const;
   [[nodiscard]] std::vector<wire::GateOnBoard> gates();
   [[nodiscard]] std::vector<std::string> warnings() const;
@@ -97,6 +99,7 @@ class Daemon {
   StatusLine status_;
   std::optional<FileLock> alone_;
   std::shared_ptr<SigningKey> key_;
+  Machine machine_;
   std::shared_ptr<const HostView> host_;
   std::vector<std::string> gate_warnings_;
   std::vector<wire::GateOnBoard> published_gates_;
@@ -122,6 +125,8 @@ class Daemon {
   std::unique_ptr<CheckThread> check_thread_;
   std::unique_ptr<Inbox> inbox_;
   LineBudget thrown_away_;  // of the inbox
+  std::unique_ptr<Outbox> outbox_;
+  std::string outbox_problem_;  // why it is not watched
   std::unique_ptr<Inotify> residue_;
   Source residue_due_;
   std::unique_ptr<ConfigWatch> watch_;
@@ -153,7 +158,11 @@ Result<void> Daemon::prepare() {
   auto key = host_key(paths_);
   if (!key) return tl::unexpected(key.error());
   key_ = std::move(*key);
-  auto host = load_host(paths_, key_, nullptr);
+  std::string unsaved;
+  machine_ = known_machine(paths_.var, read_machine(), fingerprint(key_->public_key()), unsaved);
+  for (const std::string& warning : {machine_.unknown, unsaved})
+    if (!warning.empty()) log(3, warning, {{"JIT_EVENT", "machine"}});
+  auto host = load_host(paths_, key_, nullptr, machine_);
   if (!host) return tl::unexpected(host.error());
   host_ = std::move(*host);
   if (host_->last_good)
@@ -199,9 +208,10 @@ Result<void> Daemon::start_engine(const std::string& damaged) {
   helping.warn = [](const std::string& why) { log(4, why, {{"JIT_EVENT", "helper"}}); };
   helper_ = std::make_unique<Helper>(*loop_, std::move(helping));
   waking_ = loop_->later([this] { woken(); });
-  auto engine = Engine::start(Engine::Ports{clock_, *store_, *effector_, *helper_, write_journal,
-                                            [this] { waking_.arm(0); }, *facts_, opened->lost},
-                              host_);
+  auto engine =
+      Engine::start(Engine::Ports{clock_, *store_, *effector_, *helper_, write_journal, [this] { waking_.arm(0); },
+                                  *facts_, opened->lost, told_in(paths_.var + "/outbox", host_->trust.hosts)},
+                    host_);
   if (!engine) return tl::unexpected(engine.error());
   engine_ = std::move(*engine);
   return {};
@@ -215,9 +225,10 @@ Result<void> Daemon::open_doors() {
   if (!due) return tl::unexpected(due.error());
   due_ = std::move(*due);
   waiters_ = std::make_unique<Waiters>(*loop_, clock_);
-  ports_ = std::make_unique<VerbPorts>(VerbPorts{*engine_, clock_, *waiters_, [this] { return host_; },
-                                                 [this] { return checks_.sessions(); }, [this] { return vitals(); },
-                                                 [this] { return warnings(); }});
+  ports_ = std::make_unique<VerbPorts>(
+      VerbPorts{*engine_, clock_, *waiters_, [this] { return host_; }, [this] { return checks_.sessions(); },
+                [this] { return vitals(); }, [this] { return warnings(); },
+                [this](const Caller& caller, bool new_key) { return enrol(caller, new_key); }});
 
   auto check = listen_at(paths_.run + "/check.sock", 0600);
   if (!check) return tl::unexpected(check.error());
@@ -250,6 +261,18 @@ Result<void> Daemon::open_doors() {
       });
   if (!inbox) return tl::unexpected(inbox.error());
   inbox_ = std::move(*inbox);
+
+  auto outbox = Outbox::open(*loop_, paths_.var + "/outbox",
+                             {*engine_, system_files(), [this] { return host_; },
+                              [](int priority, const std::string& message) {
+                                log(priority, message, {{"JIT_EVENT", "outbox"}});
+                              }});
+  if (outbox) {
+    outbox_ = std::move(*outbox);
+  } else {
+    outbox_problem_ = "nobody is told what happens on this host: " + outbox.error().message;
+    log(4, outbox_problem_, {{"JIT_EVENT", "outbox"}});
+  }
 
   // Of a start before this, or while nobody watched, too.
   const auto look = [this] {
@@ -286,7 +309,7 @@ Result<void> Daemon::open_doors() {
 // All or nothing: what load_host refuses leaves everything as it was.
 void Daemon::reload(bool asked) {
   if (asked) notify_reloading();
-  auto fresh = load_host(paths_, key_, host_.get());
+  auto fresh = load_host(paths_, key_, host_.get(), machine_);
   if (!fresh) {
     log(3, "the old configuration stays: " + fresh.error().message, {{"JIT_EVENT", "reload"}});
   } else {
@@ -322,6 +345,7 @@ void Daemon::woken() {
   if (due_) due_->set(engine_->next_due());
   if (waiters_) waiters_->changed(*engine_);
   if (doors_) doors_->changed();
+  if (outbox_) outbox_->changed();
   show_status();
 }
 
@@ -335,10 +359,26 @@ void Daemon::from_inbox(std::string text, const Inbox::Done& done) {
   engine_->submit(nullptr, std::move(text), [done](const Result<Outcome>& outcome) {
     // What the host could not judge now it may judge later; what it refused stays refused. A lock or revocation that
     // is not on disk yet has its file as its only record.
-    const Errc code = outcome ? Errc::refused : outcome.error().code;
-    const bool later = code == Errc::system || code == Errc::busy || code == Errc::unavailable;
-    done({.keep = later || (outcome && !outcome->durable)});
+    done({.keep = outcome ? !outcome->durable : another_time(outcome.error().code)});
   });
+}
+
+// The key first: killed in between, the next start finds a key that is not the one noted, and asks again.
+Result<void> Daemon::enrol(const Caller& caller, bool new_key) {
+  std::shared_ptr<SigningKey> key = key_;
+  if (new_key) {
+    auto made = new_host_key(paths_);
+    if (!made) return tl::unexpected(made.error());
+    key = std::move(*made);
+  }
+  auto machine = enrol_machine(paths_.var, read_machine(), fingerprint(key->public_key()));
+  if (!machine) return tl::unexpected(machine.error());
+  machine_ = std::move(*machine);
+  host_ = with_identity(*host_, *key, machine_);
+  engine_->enrolled(caller, host_, new_key);
+  key_ = std::move(key);  // the one before is needed no longer
+  waking_.arm(0);
+  return {};
 }
 
 std::vector<std::pair<std::string, std::string>> Daemon::vitals() const {
@@ -353,6 +393,8 @@ std::vector<std::pair<std::string, std::string>> Daemon::vitals() const {
 
 std::vector<std::string> Daemon::warnings() const {
   std::vector<std::string> all = gate_warnings_;
+  if (outbox_ && !outbox_->problem().empty()) all.push_back(outbox_->problem());
+  if (!outbox_problem_.empty()) all.push_back(outbox_problem_);
   for (const std::string& path : set_aside(paths_))
     all.push_back("the database of this host was damaged and is kept as " + path +
                   ": whoever was in force by it is not any more. Look at the disk, then remove it");
@@ -363,7 +405,8 @@ void Daemon::show_status() {
   const auto health = engine_->health();
   status_.set(fmt::format("{} active, {} pending; policy {}{}", health.active, health.pending,
                           host_->last_good ? "last-good" : "current",
-                          health.clock.empty() ? "" : "; clock not right"));
+                          health.clock.empty() ? "" : "; clock not right") +
+              (machine_.unknown.empty() ? "" : "; not the machine of its key"));
 }
 
 Result<int> Daemon::run() {

@@ -25,6 +25,8 @@ struct VerbPorts {
   // Rows for `health` of what only the daemon knows: version, started, checks, connections, helper.
   std::function<std::vector<std::pair<std::string, std::string>>()> vitals;
   std::function<std::vector<std::string>()> warnings;  // of the daemon, beside the engine's and the host's
+  // Root has said that this is the machine of the host key, or that it is to have one of its own.
+  std::function<Result<void>(const Caller& caller, bool new_key)> enrol;
 };
 
 // The handler of one verb. Caller and frame are checked: the verb is one that this caller may use.

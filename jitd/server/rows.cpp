@@ -74,6 +74,15 @@ void put_grant(wire::Writer& frame, const GrantView& view, const Instant& now) {
   if (view.reviewable) frame.number(Tag::yes, 1);
 }
 
+void put_identity(wire::Writer& frame, const HostView& host) {
+  using wire::Tag;
+  frame.text(Tag::host, host.config.host).text(Tag::host_key, host.host_key);
+  if (host.key != nullptr) frame.text(Tag::value, public_key_line(host.key->public_key()));
+  for (const auto& segment : host.config.segments) frame.text(Tag::segment, segment);
+  frame.text(Tag::machine, digest_text(host.machine.digest));
+  frame.text(Tag::state, host.machine.unknown.empty() ? "enrolled" : "unknown");
+}
+
 wire::Status status_of(GrantState state) {
   switch (state) {
     case GrantState::activating:

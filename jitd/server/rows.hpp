@@ -10,6 +10,9 @@ namespace jit {
 // All of the row but effects and document.
 void put_grant(wire::Writer& frame, const GrantView& view, const Instant& now);
 
+// By what others trust this host: its name, segments and key, and whether this is the machine of that key.
+void put_identity(wire::Writer& frame, const HostView& host);
+
 // How an outcome is answered: done when it is in force, pending while it waits, refused when it never will be.
 [[nodiscard]] wire::Status status_of(GrantState state);
 

@@ -70,6 +70,7 @@ void put_status(const VerbPorts& ports, const Caller& caller, const std::string&
     if (!health.refusing.empty())
       row.text(Tag::warning,
                clipped("the last role that was asked for here was not given: " + shown(health.refusing), 1024));
+    if (!host->machine.unknown.empty()) row.text(Tag::warning, clipped(shown(host->machine.unknown), 1024));
     if (!barred.empty()) row.text(Tag::warning, clipped("no role is given to you: " + shown(barred), 1024));
   });
 }
@@ -181,13 +182,11 @@ void on_export(const VerbPorts& ports, const Caller& caller, const wire::Frame& 
 }
 
 // in: nothing
-// out: result host, host_key, value (public key line), segment*, policy (digest), time
+// out: result host, host_key, value (public key line), segment*, policy (digest), time, machine (digest), state
 void on_inspect(const VerbPorts& ports, const Caller&, const wire::Frame&, Responder reply) {
   const auto host = ports.host();
   reply.result(wire::Status::done, "", [&](wire::Writer& row) {
-    row.text(Tag::host, host->config.host).text(Tag::host_key, host->host_key);
-    if (host->key != nullptr) row.text(Tag::value, public_key_line(host->key->public_key()));
-    for (const auto& segment : host->config.segments) row.text(Tag::segment, segment);
+    put_identity(row, *host);
     row.text(Tag::policy, digest_text(host->policy.digest));
     row.number(Tag::time, static_cast<std::uint64_t>(ports.clock.now().wall_ms / 1000));
   });

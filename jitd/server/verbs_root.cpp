@@ -1,4 +1,4 @@
-// Verbs of local root: lift, audit, observed, health, accept_clock.
+// Verbs of local root: lift, audit, observed, health, accept_clock, enrol.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -89,6 +89,7 @@ void on_health(const VerbPorts& ports, const Caller&, const wire::Frame&, Respon
   auto rows = ports.vitals();
   rows.insert(rows.end(), {{"host", host->config.host},
                            {"host_key", host->host_key},
+                           {"machine", digest_text(host->machine.digest)},
                            {"policy", host->last_good ? "last-good" : "current"},
                            {"policy_digest", digest_text(host->policy.digest)},
                            {"policy_error", host->policy_error},
@@ -113,12 +114,29 @@ void on_health(const VerbPorts& ports, const Caller&, const wire::Frame&, Respon
   });
 }
 
+// in: kind? ("keep" or "new"; absent: only tell)
+// out: result host, segment*, host_key, value (public key line), machine (digest), state, message
+void on_enrol(const VerbPorts& ports, const Caller& caller, const wire::Frame& frame, Responder reply) {
+  const auto kind = frame.text(Tag::kind).value_or("");
+  if (!kind.empty() && kind != "keep" && kind != "new")
+    return reply.result(wire::Status::usage, "kind: \"keep\" or \"new\"");
+  if (!kind.empty()) {
+    if (const auto done = ports.enrol(caller, kind == "new"); !done) return reply.failure(done.error());
+  }
+  const auto host = ports.host();
+  const std::string said = kind == "keep"  ? "this machine is the one of the host key from now on"
+                           : kind == "new" ? "this host has a new key; whoever trusts it needs the new line"
+                                           : host->machine.unknown;
+  reply.result(wire::Status::done, shown(said), [&](wire::Writer& row) { put_identity(row, *host); });
+}
+
 constexpr VerbEntry kTable[] = {
     {wire::Verb::lift, on_lift},
     {wire::Verb::audit, on_audit},
     {wire::Verb::observed, on_observed},
     {wire::Verb::health, on_health},
     {wire::Verb::accept_clock, on_accept_clock},
+    {wire::Verb::enrol, on_enrol},
 };
 
 }  // namespace

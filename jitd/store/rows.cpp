@@ -205,6 +205,7 @@ void bind(SQLite::Statement& statement, const GrantRecord& grant) {
   statement.bind(26, lines(grant.extends));
   statement.bind(27, grant.once ? 1 : 0);
   statement.bind(28, grant.session);
+  statement.bind(29, grant.ask ? digest_text(*grant.ask) : std::string());
 }
 
 void read(const SQLite::Statement& statement, Result<GrantRecord>& into) {
@@ -242,6 +243,10 @@ void read(const SQLite::Statement& statement, Result<GrantRecord>& into) {
   take(digests_from_lines(text_at(statement, 25)), grant.extends, failed);
   grant.once = int_at(statement, 26) != 0;
   grant.session = text_at(statement, 27);
+  if (const std::string ask = text_at(statement, 28); !ask.empty()) {
+    grant.ask.emplace();
+    take(parse_digest(ask), *grant.ask, failed);
+  }
   deliver(std::move(grant), failed, into);
 }
 
@@ -320,6 +325,32 @@ void read(const SQLite::Statement& statement, Result<ChainEntry>& into) {
   take(digest_at(statement, 4), entry.previous, failed);
   take(digest_at(statement, 5), entry.hash, failed);
   deliver(std::move(entry), failed, into);
+}
+
+void bind(SQLite::Statement& statement, const StoredEvent& event) {
+  statement.bind(1, as_int(event.sequence));
+  statement.bind(2, event.created);
+  statement.bind(3, event.keep_until);
+  if (event.document) {
+    bind(statement, 4, *event.document);
+  } else {
+    statement.bind(4);
+  }
+  statement.bind(5, event.text);
+}
+
+void read(const SQLite::Statement& statement, Result<StoredEvent>& into) {
+  StoredEvent event;
+  std::optional<Error> failed;
+  event.sequence = static_cast<std::uint64_t>(int_at(statement, 0));
+  event.created = int_at(statement, 1);
+  event.keep_until = int_at(statement, 2);
+  if (!statement.getColumn(3).isNull()) {
+    event.document.emplace();
+    take(digest_at(statement, 3), *event.document, failed);
+  }
+  event.text = text_at(statement, 4);
+  deliver(std::move(event), failed, into);
 }
 
 }  // namespace rows

@@ -33,10 +33,11 @@ inline constexpr const char* kGrantColumns =
     "digest, id, direct, user, uid, role, reason, ticket, requesters, asked, duration, created, expires, effects, "
     "state, "
     "why, activated, not_after, boot_id, boot_deadline_ms, ended, facts_groups, consents, rule, start, extends, "
-    "once, session";
+    "once, session, ask";
 inline constexpr const char* kLockColumns = "digest, users, keys, approvers, created, until, lifted, reason, signers";
 inline constexpr const char* kRevocationColumns =
     "digest, created, documents, users, approvers, every, reason, signers, revoker, roles";
+inline constexpr const char* kEventColumns = "sequence, created, keep_until, document, text";
 inline constexpr const char* kAuditColumns = "sequence, time, event, fields, previous, hash";
 
 void bind(SQLite::Statement& statement, const StoredDocument& document);
@@ -44,10 +45,12 @@ void bind(SQLite::Statement& statement, const GrantRecord& grant);
 void bind(SQLite::Statement& statement, const LockRecord& lock);
 void bind(SQLite::Statement& statement, const RevocationRecord& revocation);
 void bind(SQLite::Statement& statement, const ChainEntry& entry);
+void bind(SQLite::Statement& statement, const StoredEvent& event);
 void read(const SQLite::Statement& statement, Result<StoredDocument>& into);
 void read(const SQLite::Statement& statement, Result<GrantRecord>& into);
 void read(const SQLite::Statement& statement, Result<LockRecord>& into);
 void read(const SQLite::Statement& statement, Result<RevocationRecord>& into);
 void read(const SQLite::Statement& statement, Result<ChainEntry>& into);
+void read(const SQLite::Statement& statement, Result<StoredEvent>& into);
 
 }  // namespace jit::rows

@@ -7,7 +7,8 @@
 namespace jit {
 namespace {
 
-// Digests are 32-byte blobs, times seconds since 1970, lists of names one a line (no name has an LF).
+// The tables of version 2; what later ones add is added to these in a new database too. Digests are 32-byte blobs,
+// times seconds since 1970, lists of names one a line (no name has an LF).
 constexpr const char* kTables = R"sql(
 CREATE TABLE documents (
   digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
@@ -107,6 +108,23 @@ ALTER TABLE grants ADD COLUMN session TEXT NOT NULL DEFAULT '';
 CREATE INDEX grants_by_uid ON grants (uid, role);
 )sql";
 
+// New in version 3: asks from elsewhere, and what is told of what happens here.
+constexpr const char* kAsksAndEvents = R"sql(
+ALTER TABLE grants ADD COLUMN ask TEXT NOT NULL DEFAULT '';
+CREATE TABLE asks (
+  ask BLOB PRIMARY KEY REFERENCES documents (digest) ON DELETE CASCADE,
+  request BLOB NOT NULL CHECK (length(request) = 32)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY,
+  created INTEGER NOT NULL,
+  keep_until INTEGER NOT NULL,
+  document BLOB CHECK (document IS NULL OR length(document) = 32),
+  text TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_by_document ON events (document) WHERE document IS NOT NULL;
+)sql";
+
 }  // namespace
 
 Result<void> prepare_schema(SQLite::Database& database) {
@@ -118,7 +136,8 @@ Result<void> prepare_schema(SQLite::Database& database) {
   }
   if (version == kSchemaVersion) return {};
   SQLite::Transaction transaction(database);
-  database.exec(version == 0 ? kTables : kFromVersion1);
+  if (version < 2) database.exec(version == 0 ? kTables : kFromVersion1);
+  database.exec(kAsksAndEvents);
   database.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   transaction.commit();
   return {};

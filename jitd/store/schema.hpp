@@ -9,7 +9,7 @@ class Database;
 
 namespace jit {
 
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 
 // Makes the tables of an empty database; refuses one that a newer release wrote. Throws SQLite::Exception.
 [[nodiscard]] Result<void> prepare_schema(SQLite::Database& database);

@@ -103,7 +103,7 @@ class SqliteStore final : public Store {
 
   Result<void> put(const GrantRecord& grant) override {
     return write("INSERT OR REPLACE INTO grants (" + std::string(rows::kGrantColumns) +
-                     ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                     ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                  grant);
   }
 
@@ -159,15 +159,71 @@ class SqliteStore final : public Store {
 
   Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) override {
     return all<ChainEntry>(select(rows::kAuditColumns, "audit WHERE sequence >= ? ORDER BY sequence LIMIT ?"),
-                           [&](SQLite::Statement& statement) {
-                             constexpr std::uint64_t most = INT64_MAX;
-                             statement.bind(1, static_cast<std::int64_t>(std::min(from, most)));
-                             statement.bind(2, static_cast<std::int64_t>(std::min<std::uint64_t>(limit, most)));
-                           });
+                           [&](SQLite::Statement& statement) { bind_page(statement, from, limit); });
   }
 
   Result<std::optional<ChainEntry>> audit_head() override {
     return one<ChainEntry>(select(rows::kAuditColumns, "audit ORDER BY sequence DESC LIMIT 1"), nullptr);
+  }
+
+  Result<void> link_ask(const Digest& ask, const Digest& request) override {
+    return run("INSERT INTO asks (ask, request) VALUES (?, ?)", [&](SQLite::Statement& statement) {
+      rows::bind(statement, 1, ask);
+      rows::bind(statement, 2, request);
+    });
+  }
+
+  Result<std::optional<Digest>> request_of_ask(const Digest& ask) override {
+    return guarded<std::optional<Digest>>("the database does not read", [&]() -> Result<std::optional<Digest>> {
+      SQLite::Statement& statement = prepared("SELECT request FROM asks WHERE ask = ?");
+      rows::bind(statement, 1, ask);
+      const Resetting resetting(statement);
+      if (!statement.executeStep()) return std::optional<Digest>();
+      Result<Digest> request = rows::digest_at(statement, 0);
+      if (!request) return tl::unexpected<Error>(request.error());
+      return std::optional<Digest>(*request);
+    });
+  }
+
+  Result<void> put(const StoredEvent& event) override {
+    return write("INSERT INTO events (" + std::string(rows::kEventColumns) + ") VALUES (?,?,?,?,?)", event);
+  }
+
+  Result<std::vector<StoredEvent>> events(std::uint64_t from, std::size_t limit) override {
+    return all<StoredEvent>(select(rows::kEventColumns, "events WHERE sequence >= ? ORDER BY sequence LIMIT ?"),
+                            [&](SQLite::Statement& statement) { bind_page(statement, from, limit); });
+  }
+
+  Result<std::optional<EventRange>> event_range() override {
+    return guarded<std::optional<EventRange>>("the database does not read", [&] {
+      SQLite::Statement& statement = prepared("SELECT min(sequence), max(sequence) FROM events");
+      const Resetting resetting(statement);
+      std::optional<EventRange> range;
+      if (statement.executeStep() && !statement.getColumn(0).isNull()) {
+        range = {static_cast<std::uint64_t>(statement.getColumn(0).getInt64()),
+                 static_cast<std::uint64_t>(statement.getColumn(1).getInt64())};
+      }
+      return Result<std::optional<EventRange>>(range);
+    });
+  }
+
+  Result<bool> answered(const Digest& document) override {
+    return guarded<bool>("the database does not read", [&]() -> Result<bool> {
+      SQLite::Statement& statement = prepared("SELECT 1 FROM events WHERE document = ? LIMIT 1");
+      rows::bind(statement, 1, document);
+      const Resetting resetting(statement);
+      return statement.executeStep();
+    });
+  }
+
+  Result<void> forget_events(std::uint64_t first, std::int64_t now) override {
+    return run(
+        "DELETE FROM events WHERE sequence < ?1 OR sequence < "
+        "coalesce((SELECT min(sequence) FROM events WHERE keep_until >= ?2), 9223372036854775807)",
+        [&](SQLite::Statement& statement) {
+          statement.bind(1, static_cast<std::int64_t>(std::min<std::uint64_t>(first, INT64_MAX)));
+          statement.bind(2, now);
+        });
   }
 
   Result<std::optional<std::string>> value(const std::string& name) override {
@@ -220,6 +276,12 @@ class SqliteStore final : public Store {
     } catch (const SQLite::Exception& thrown) {
       return tl::unexpected<Error>(as_error(what, thrown));
     }
+  }
+
+  static void bind_page(SQLite::Statement& statement, std::uint64_t from, std::size_t limit) {
+    constexpr std::uint64_t most = INT64_MAX;
+    statement.bind(1, static_cast<std::int64_t>(std::min(from, most)));
+    statement.bind(2, static_cast<std::int64_t>(std::min<std::uint64_t>(limit, most)));
   }
 
   static std::string select(const char* columns, const char* rest) {

@@ -66,6 +66,7 @@ struct GrantRecord {
   std::vector<Digest> extends;            // the documents whose grant it takes over, latest first
   bool once = false;                      // for one session
   std::string session;                    // of `once`: the process that it is bound to, "PID STARTED_MS BOOT_ID"
+  std::optional<Digest> ask;              // the document from elsewhere that the request was made of
 };
 
 struct LockRecord {
@@ -90,6 +91,20 @@ struct RevocationRecord {
   // What its signers could end when it came, fixed then: everything (a revoker), or these roles.
   bool revoker = false;
   std::vector<std::string> roles;
+};
+
+// Something that happened here, as others are told: a signed event. Sequences have no gaps.
+struct StoredEvent {
+  std::uint64_t sequence = 0;      // from 1
+  std::int64_t created = 0;        // seconds, wall
+  std::int64_t keep_until = 0;     // told no longer than this
+  std::optional<Digest> document;  // that it answers
+  std::string text;                // the file
+};
+
+// Sequences of the events that are kept; none where `last` is less than `first`.
+struct EventRange {
+  std::uint64_t first = 1, last = 0;
 };
 
 class Store {
@@ -132,6 +147,18 @@ class Store {
   [[nodiscard]] virtual Result<void> append(const ChainEntry& entry) = 0;
   [[nodiscard]] virtual Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) = 0;
   [[nodiscard]] virtual Result<std::optional<ChainEntry>> audit_head() = 0;
+
+  // One ask makes one request, or is answered by one: which. The ask's own document has to be there, and while it is
+  // this is remembered.
+  [[nodiscard]] virtual Result<void> link_ask(const Digest& ask, const Digest& request) = 0;
+  [[nodiscard]] virtual Result<std::optional<Digest>> request_of_ask(const Digest& ask) = 0;
+
+  [[nodiscard]] virtual Result<void> put(const StoredEvent& event) = 0;
+  [[nodiscard]] virtual Result<std::vector<StoredEvent>> events(std::uint64_t from, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::optional<EventRange>> event_range() = 0;  // nullopt: none is kept
+  [[nodiscard]] virtual Result<bool> answered(const Digest& document) = 0;    // by an event that is kept
+  // Drops those below `first`, and from the front on those that are kept no longer at `now`.
+  [[nodiscard]] virtual Result<void> forget_events(std::uint64_t first, std::int64_t now) = 0;
 
   // Small values by name: the clock mark, the last start, confirmations.
   [[nodiscard]] virtual Result<std::optional<std::string>> value(const std::string& name) = 0;

@@ -50,6 +50,7 @@ enum class Verb : std::uint16_t {
   health,        // root: what doctor wants to know
   accept_clock,  // root: take over the wall clock as it is
   inspect,       // digest of the host's policy, host name, host key: what jitctl needs to make documents
+  enrol,         // root: what this host is to be trusted by; "keep" or "new": after it was moved or copied
 };
 
 // Who may call a verb, judged from SO_PEERCRED alone before the handler runs.
@@ -72,6 +73,7 @@ inline constexpr VerbRule kControlVerbs[] = {
     {Verb::lift, Caller::root, "lift"},         {Verb::audit, Caller::root, "audit"},
     {Verb::observed, Caller::root, "observed"}, {Verb::health, Caller::root, "health"},
     {Verb::accept_clock, Caller::root, "accept_clock"}, {Verb::inspect, Caller::anyone, "inspect"},
+    {Verb::enrol, Caller::root, "enrol"},
 };
 // clang-format on
 
@@ -94,7 +96,7 @@ enum class Tag : std::uint16_t {
   requester, effects, waiting_for, signer, verdict_text, rule, document, end_reason, ended_at, limit, remaining,
   description, opens, group, command, eligible, held, all, comment, host_key, policy, warning, note, count, sequence,
   time, event, hash, previous, actor, detail, name, value, origin, approvals, have, line, file, yes, on_end, segment,
-  start, extends, once,
+  start, extends, once, machine,
 };
 
 struct TagRule {
@@ -141,7 +143,7 @@ inline constexpr TagRule kTags[] = {
     {Tag::file, FieldType::text, "file"},             {Tag::yes, FieldType::number, "yes"},
     {Tag::on_end, FieldType::text, "on_end"},         {Tag::segment, FieldType::text, "segment"},
     {Tag::start, FieldType::number, "start"},         {Tag::extends, FieldType::text, "extends"},
-    {Tag::once, FieldType::number, "once"},
+    {Tag::once, FieldType::number, "once"},           {Tag::machine, FieldType::text, "machine"},
 };
 // clang-format on
 

@@ -102,6 +102,17 @@ class WrappedStore final : public Store {
     return store_->audit(from, limit);
   }
   Result<std::optional<ChainEntry>> audit_head() override { return store_->audit_head(); }
+  Result<void> link_ask(const Digest& ask, const Digest& request) override { return store_->link_ask(ask, request); }
+  Result<std::optional<Digest>> request_of_ask(const Digest& ask) override { return store_->request_of_ask(ask); }
+  Result<void> put(const StoredEvent& one) override { return store_->put(one); }
+  Result<std::vector<StoredEvent>> events(std::uint64_t from, std::size_t limit) override {
+    return store_->events(from, limit);
+  }
+  Result<std::optional<EventRange>> event_range() override { return store_->event_range(); }
+  Result<bool> answered(const Digest& document) override { return store_->answered(document); }
+  Result<void> forget_events(std::uint64_t first, std::int64_t now) override {
+    return store_->forget_events(first, now);
+  }
   Result<std::optional<std::string>> value(const std::string& name) override { return store_->value(name); }
   Result<void> set_value(const std::string& name, const std::string& value) override {
     return store_->set_value(name, value);
@@ -161,7 +172,9 @@ void World::start() {
                       questions,
                       [this](JournalLine line) { journal.push_back(std::move(line)); },
                       [this] { ++woken; },
-                      facts};
+                      facts,
+                      lost,
+                      told};
   Result<std::unique_ptr<Engine>> started = Engine::start(std::move(ports), view());
   if (!started) FAIL(started.error().message);
   engine = std::move(*started);
@@ -202,6 +215,14 @@ void World::trust(const std::string& principal, const std::string& name, const s
   lines.push_back(file.lines.front());
 }
 
+void World::may_ask(const std::string& user, const std::string& name, const std::string& options) {
+  const std::string text =
+      user + " " + options + (options.empty() ? "" : " ") + public_key_line(key(name).public_key()) + "\n";
+  TrustFile file = parse_trust("requesters", text);
+  REQUIRE(file.bad.empty());
+  askers.push_back(file.lines.front());
+}
+
 void World::distrust(const std::string& principal) {
   std::erase_if(lines, [&](const TrustLine& line) { return line.principal == principal; });
 }
@@ -216,6 +237,9 @@ std::shared_ptr<const HostView> World::view() {
   made->policy = std::move(*policy);
   made->trust.approvers.lines = lines;
   made->trust.approvers.path = "approvers";
+  made->trust.requesters.lines = askers;
+  made->trust.requesters.path = "requesters";
+  made->machine = machine;
   TrustFile own = parse_trust("hosts", config.host + " " + public_key_line(made->key->public_key()) + "\n");
   made->trust.hosts = own;
   return made;
@@ -279,6 +303,19 @@ GrantDocument World::grant_of(const std::string& user, const std::string& role) 
   grant.activate_by = now() + kHour * 10;
   grant.nonce = make_nonce();
   return grant;
+}
+
+AskDocument World::ask_of(const std::string& user, const std::string& role) const {
+  AskDocument ask;
+  ask.hosts = {config.host};
+  ask.user = user;
+  ask.role = role;
+  ask.duration = kHour;
+  ask.reason = "vacuum stuck";
+  ask.created = now();
+  ask.expires = now() + kHour * 10;
+  ask.nonce = make_nonce();
+  return ask;
 }
 
 Revocation World::revocation() const {
@@ -393,6 +430,34 @@ std::vector<ChainEntry> World::audit(const std::string& event) {
   std::vector<ChainEntry> entries = audit();
   std::erase_if(entries, [&](const ChainEntry& entry) { return entry.event != event; });
   return entries;
+}
+
+std::vector<EventDocument> World::events() {
+  const std::vector<ChainEntry> chain = audit();
+  Result<std::vector<StoredEvent>> stored = store->events(1, 100000);
+  REQUIRE(stored);
+  std::vector<EventDocument> found;
+  for (const StoredEvent& one : *stored) {
+    Result<Envelope> envelope = parse_envelope(one.text);
+    REQUIRE(envelope);
+    Result<Verified> verified = verify_document(std::move(*envelope), view()->trust, "an event");
+    if (!verified) FAIL(verified.error().message);
+    found.push_back(std::get<EventDocument>(verified->document));
+    const EventDocument& event = found.back();
+    CHECK(event.sequence == one.sequence);
+    CHECK(event.document == one.document);
+    if (found.size() > 1) CHECK(event.sequence == found[found.size() - 2].sequence + 1);
+    REQUIRE(event.entry >= 1);
+    REQUIRE(event.entry <= chain.size());
+    CHECK(event.head == chain[event.entry - 1].hash);
+  }
+  return found;
+}
+
+std::vector<EventDocument> World::events(const std::string& what) {
+  std::vector<EventDocument> found = events();
+  std::erase_if(found, [&](const EventDocument& event) { return event.what != what; });
+  return found;
 }
 
 std::string World::inconsistency() {

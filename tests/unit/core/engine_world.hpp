@@ -180,6 +180,7 @@ class World {
   // Policy and trust as files would say; reload() hands them to the engine.
   void set_policy(const std::string& text) { policy_text = text; }
   void trust(const std::string& principal, const std::string& key, const std::string& options = "");
+  void may_ask(const std::string& user, const std::string& key, const std::string& options = "");  // from elsewhere
   void distrust(const std::string& principal);
   void reload();
   [[nodiscard]] std::shared_ptr<const HostView> view();
@@ -190,6 +191,7 @@ class World {
                                    std::optional<Seconds> duration = std::nullopt);
   [[nodiscard]] Review review_of(const std::string& id) const;
   [[nodiscard]] GrantDocument grant_of(const std::string& user, const std::string& role) const;
+  [[nodiscard]] AskDocument ask_of(const std::string& user, const std::string& role) const;
   [[nodiscard]] Revocation revocation() const;
   [[nodiscard]] Lock lock() const;
   [[nodiscard]] WallTime now() const { return clock.at.wall(); }
@@ -215,6 +217,9 @@ class World {
   [[nodiscard]] GrantState state(const std::string& id) { return record(id).state; }
   std::vector<ChainEntry> audit();  // fails when the chain is not whole
   [[nodiscard]] std::vector<ChainEntry> audit(const std::string& event);
+  // Fails when one is not signed by this host, has a number out of its turn, or speaks of no entry of the chain.
+  std::vector<EventDocument> events();
+  [[nodiscard]] std::vector<EventDocument> events(const std::string& what);
   // What is on the host is what the grants in force say, and nothing is held past its end on either clock.
   [[nodiscard]] std::string inconsistency();
 
@@ -227,7 +232,10 @@ class World {
   std::vector<std::string> unread;  // locks and revocations that the database does not know
   bool silent_store = false;        // the database does not say what rules gave
   std::string policy_text;
-  std::vector<TrustLine> lines;
+  std::vector<TrustLine> lines, askers;
+  std::optional<std::uint64_t> told;  // there is an outbox at the next start, and it has told so far
+  Machine machine;
+  std::string lost;  // the database before this one
   HostConfig config;
   std::vector<JournalLine> journal;
   int woken = 0;

@@ -28,6 +28,7 @@ TEST_CASE("jitd.toml says what it says, and the rest has its documented default"
   CHECK(empty->pending_per_user == 10);
   CHECK(empty->requests_per_minute == 30);
   CHECK(empty->audit_retention == days(400));
+  CHECK(empty->heartbeat == minutes(5));
 
   const auto full = parse_host_config(R"(
 host = "db1.example.org"
@@ -36,6 +37,7 @@ pending_life = "2h"
 clock_tolerance = "30s"
 audit_retention = "1000d"
 residue_paths = ["/srv", "/data/shared"]
+heartbeat = "1m"
 [ceilings]
 grant = "8h"
 absolute = "7d"
@@ -61,6 +63,7 @@ poll = "10s"
   CHECK(full->pending_per_user == 3);
   CHECK(full->requests_per_minute == 5);
   CHECK(full->audit_retention == days(1000));
+  CHECK(full->heartbeat == minutes(1));
   CHECK(full->residue_paths == std::vector<std::string>{"/srv", "/data/shared"});
 
   // A low absolute ceiling lowers the others with it.
@@ -73,7 +76,7 @@ poll = "10s"
 TEST_CASE("jitd.toml is refused by file, line and key", "[core][host]") {
   CHECK(refused("hots = \"x\"\n")
             .find("jitd.toml:1: hots: unknown key; known here: audit_retention, ceilings, "
-                  "clock_tolerance, host, pending_life, quotas, residue_paths, segments and sources") == 0);
+                  "clock_tolerance, heartbeat, host, pending_life, quotas, residue_paths, segments and sources") == 0);
   CHECK(refused("\nsources = [\"/media/jit\"]\n") == "jitd.toml:2: sources[1]: must be a table, not a string");
   CHECK(refused("[[sources]]\nname = \"a\"\nurl = \"ftp://x\"\n").find("jitd.toml:3: sources[1].url: ") == 0);
   CHECK(refused("[[sources]]\nname = \"a\"\nurl = \"/media/jit\"\nca = \"/x\"\n") ==
@@ -85,6 +88,8 @@ TEST_CASE("jitd.toml is refused by file, line and key", "[core][host]") {
   CHECK(refused("clock_tolerance = \"2h\"\n") == "jitd.toml:1: clock_tolerance: must be from 1s to 1h");
   CHECK(refused("audit_retention = \"0d\"\n") ==
         "jitd.toml:1: audit_retention: must be whole days from \"1d\" to \"36500d\"");
+  CHECK(refused("heartbeat = \"59s\"\n") == "jitd.toml:1: heartbeat: must be from 1m to 1d");
+  CHECK(refused("heartbeat = \"2d\"\n") == "jitd.toml:1: heartbeat: must be from 1m to 1d");
   CHECK(refused("residue_paths = [\"srv\"]\n") == "jitd.toml:1: residue_paths: must be folders by their whole path");
   CHECK(refused("audit_retention = \"9h\"\n") ==
         "jitd.toml:1: audit_retention: must be whole days from \"1d\" to \"36500d\"");

@@ -68,7 +68,45 @@ TEST_CASE("config, key, trust and policy are read together", "[core][host]") {
   CHECK(view->trust.hosts.lines[0].principal == "db1");
   CHECK(view->trust.hosts.lines[0].key == view->key->public_key());
   CHECK(view->trust.hosts.lines[0].allows_namespace("jit-request"));
+  CHECK(view->trust.hosts.lines[0].allows_namespace("jit-event"));
   CHECK_FALSE(view->trust.hosts.lines[0].allows_namespace("jit-review"));
+  CHECK(view->trust.requesters.lines.empty());
+  CHECK(view->trust.for_kind(Kind::ask) != nullptr);
+  CHECK(view->warnings.empty());  // that nobody may ask from elsewhere is nothing to warn of
+}
+
+TEST_CASE("who may ask from elsewhere is root's word, like who may approve", "[core][host]") {
+  const HostDir dir;
+  dir.write("/etc/jit/jitd.toml", kConfig);
+  dir.write("/etc/jit/policy.d/10-r.toml", kPolicy + "[people.carol]\nprincipals = [\"carol@example.org\"]\n");
+  const auto approver = SigningKey::generate(), asker = SigningKey::generate();
+  REQUIRE((approver && asker));
+  dir.write("/etc/jit/trust/approvers", "carol@example.org " + public_key_line(approver->public_key()) + "\n");
+  const std::string line = "alice " + public_key_line(asker->public_key()) + "\n";
+  dir.write("/etc/jit/trust/requesters", line + "alice,bob " + public_key_line(asker->public_key()) + "\n");
+  auto view = load(dir);
+  REQUIRE(view->trust.requesters.lines.size() == 1);
+  CHECK(view->trust.requesters.lines[0].principal == "alice");
+  CHECK(warned(*view, dir.root + "/etc/jit/trust/requesters:2: "));
+
+  SECTION("a file that others may write is nobody's word") {
+    dir.write("/etc/jit/trust/requesters", line, 0666);
+    view = load(dir);
+    CHECK(view->trust.requesters.lines.empty());
+    CHECK(warned(*view, "nobody can ask from elsewhere"));
+  }
+  SECTION("a removal counts, whatever was there before") {
+    dir.write("/etc/jit/trust/requesters", "");
+    view = load(dir, view.get());
+    CHECK(view->trust.requesters.lines.empty());
+    CHECK(view->warnings.empty());
+  }
+  SECTION("a key under two persons is void in both files, and said so") {
+    dir.write("/etc/jit/trust/requesters", "alice " + public_key_line(approver->public_key()) + "\n");
+    view = load(dir);
+    CHECK(warned(*view, "approvers:1: the key"));
+    CHECK(warned(*view, "requesters:1: the key"));
+  }
 }
 
 TEST_CASE("the host key is made once, kept private and never replaced", "[core][host]") {

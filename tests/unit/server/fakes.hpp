@@ -168,6 +168,39 @@ class FakeEngine final : public Engine {
   void gates_changed() override { calls.emplace_back("gates_changed"); }
   void reconcile() override { calls.emplace_back("reconcile"); }
   void checked(const std::vector<CheckReport>& batch) override { reports = batch; }
+  void outbox(bool there, std::uint64_t sequence) override {
+    calls.push_back(there ? "outbox " + std::to_string(sequence) : "no outbox");
+  }
+  std::uint64_t news() const override { return news_now; }
+  Outgoing outgoing() const override {
+    ++asked_outgoing;
+    Outgoing out;
+    for (const auto& [digest, text] : waiting) out.waiting.push_back(digest);
+    out.events = {first_event, first_event + told.size() - 1};
+    return out;
+  }
+  Result<std::string> waiting_text(const Digest& request) override {
+    if (database_fails) return fail(Errc::system, "the database does not read");
+    const auto found = waiting.find(request);
+    if (found == waiting.end()) return fail(Errc::not_found, "no such request");
+    return found->second;
+  }
+  Result<std::vector<StoredEvent>> events(std::uint64_t from, std::size_t limit) override {
+    std::vector<StoredEvent> some;
+    for (std::uint64_t i = std::max(from, first_event); i < first_event + told.size() && some.size() < limit; ++i)
+      some.push_back({i, 0, 0, std::nullopt, told[i - first_event]});
+    return some;
+  }
+  Result<std::string> alive() override { return "alive " + std::to_string(++beats); }
+  void enrolled(const Caller& caller, std::shared_ptr<const HostView>, bool new_key) override {
+    called(new_key ? "enrolled new" : "enrolled", caller);
+  }
+  std::uint64_t news_now = 1, first_event = 1;
+  std::map<Digest, std::string> waiting;
+  std::vector<std::string> told;
+  mutable int asked_outgoing = 0;
+  int beats = 0;
+  bool database_fails = false;
   Health health() const override {
     Health health;
     health.active = 1;
@@ -272,10 +305,13 @@ class Bench {
     view->host_key = "SHA256:abc";
     host = view;
     waiters = std::make_unique<Waiters>(*loop, clock);
-    ports = std::make_unique<VerbPorts>(VerbPorts{engine, clock, *waiters, [this] { return host; },
-                                                  [this] { return sessions; },
-                                                  [] { return std::vector<std::pair<std::string, std::string>>{}; },
-                                                  [] { return std::vector<std::string>{}; }});
+    ports = std::make_unique<VerbPorts>(VerbPorts{
+        engine, clock, *waiters, [this] { return host; }, [this] { return sessions; },
+        [] { return std::vector<std::pair<std::string, std::string>>{}; }, [] { return std::vector<std::string>{}; },
+        [this](const Caller& caller, bool new_key) -> Result<void> {
+          engine.enrolled(caller, host, new_key);
+          return enrolling;
+        }});
     auto listener = listen_at(path(), 0666);
     REQUIRE(listener);
     server = std::make_unique<ControlServer>(
@@ -327,6 +363,7 @@ class Bench {
   std::uint32_t uid = 1001;
   std::optional<uid_t> loginuid;
   bool credentials = true;
+  Result<void> enrolling;
 };
 
 }  // namespace jit::test

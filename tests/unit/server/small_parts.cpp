@@ -152,6 +152,19 @@ TEST_CASE("configuration: changes are seen once, half-written ones not at all", 
     run(150);
     CHECK(reloads == 3);
   }
+  SECTION("and so does that of who may ask from elsewhere") {
+    etc.write("jit/trust/requesters", "");  // as it was not there
+    run(150);
+    CHECK(reloads == 1);
+    etc.write("jit/trust/requesters", "y\n");
+    run(150);
+    CHECK(reloads == 2);
+    etc.write("jit/trust/requesters", "");
+    run(150);
+    CHECK(reloads == 2);
+    run(500);
+    CHECK(reloads == 3);
+  }
   SECTION("accounts and groups") {
     etc.write("group.new", "root:x:0:\n");
     std::filesystem::rename(etc / "group.new", etc / "group");

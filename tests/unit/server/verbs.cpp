@@ -24,7 +24,7 @@ void full(wire::Writer& frame) {
 
 // Written down here once more, by number, so that a change of the product's own table shows.
 const std::set<std::uint16_t> kForAll = {32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 47};
-const std::set<std::uint16_t> kForRoot = {42, 43, 44, 45, 46};
+const std::set<std::uint16_t> kForRoot = {42, 43, 44, 45, 46, 48};
 
 }  // namespace
 
@@ -140,6 +140,60 @@ TEST_CASE("show: absent and forbidden answer alike", "[server]") {
   REQUIRE(reply.size() == 1);
   CHECK(reply[0].status() == Status::failed);
   CHECK(reply[0].fields.size() == 2);  // status and message, nothing else
+}
+
+TEST_CASE("enrol: what the host is trusted by, and what root says of its machine", "[server]") {
+  Bench bench;
+  bench.uid = 0;
+  auto view = std::make_shared<HostView>(*bench.host);
+  view->config.segments = {"pci-db"};
+  view->machine = {sha256("here"), "not the machine of its key"};
+  bench.host = view;
+  const auto call = [&](const std::string& kind) {
+    Client client(bench.path());
+    const auto reply = bench.call(client, Verb::enrol, [&](wire::Writer& frame) {
+      if (!kind.empty()) frame.text(Tag::kind, kind);
+    });
+    REQUIRE(reply.size() == 1);
+    return reply[0];
+  };
+  SECTION("told only") {
+    const Got told = call("");
+    CHECK(told.status() == Status::done);
+    CHECK(told.text(Tag::host) == "db1");
+    CHECK(told.text(Tag::segment) == "pci-db");
+    CHECK(told.text(Tag::host_key) == "SHA256:abc");
+    CHECK(told.text(Tag::machine) == digest_text(sha256("here")));
+    CHECK(told.text(Tag::state) == "unknown");
+    CHECK(told.text(Tag::message) == "not the machine of its key");
+    CHECK(bench.engine.calls.empty());
+  }
+  SECTION("the key stays") {
+    CHECK(call("keep").status() == Status::done);
+    CHECK(bench.engine.calls == std::vector<std::string>{"enrolled"});
+  }
+  SECTION("another key") {
+    CHECK(call("new").status() == Status::done);
+    CHECK(bench.engine.calls == std::vector<std::string>{"enrolled new"});
+  }
+  SECTION("anything else") {
+    CHECK(call("both").status() == Status::usage);
+    CHECK(bench.engine.calls.empty());
+  }
+  SECTION("a key that cannot be written") {
+    bench.enrolling = fail(Errc::system, "no space left");
+    CHECK(call("new").status() == Status::failed);
+  }
+  SECTION("anybody may see that the machine is not the one") {
+    bench.uid = 1001;
+    Client client(bench.path());
+    const auto reply = bench.call(client, Verb::inspect);
+    REQUIRE(reply.size() == 1);
+    CHECK(reply[0].text(Tag::state) == "unknown");
+    CHECK(reply[0].text(Tag::machine) == digest_text(sha256("here")));
+    Client other(bench.path());
+    CHECK(bench.call(other, Verb::status).back().text(Tag::warning) == "not the machine of its key");
+  }
 }
 
 TEST_CASE("submit takes one document of at most 32 KiB", "[server]") {

@@ -210,18 +210,23 @@ TEST_CASE("P6: a disk without room is an error, and the database as it was", "[s
   CHECK(store->put(large));  // room again
 }
 
-TEST_CASE("a database of the first release keeps its grants and takes what newer ones say", "[store]") {
+TEST_CASE("a database of an older release keeps its grants and takes what newer ones say", "[store]") {
   const Dir dir;
+  const int version = GENERATE(1, 2);
   {
     const auto store = open(dir);
     REQUIRE(store->put(grant("a", GrantState::active)));
   }
   {
     SQLite::Database database(dir.db(), SQLite::OPEN_READWRITE);
-    database.exec("DROP INDEX grants_by_uid");
-    for (const std::string column : {"start", "extends", "once", "session"})
-      database.exec("ALTER TABLE grants DROP COLUMN " + column);
-    database.exec("PRAGMA user_version = 1");
+    database.exec("ALTER TABLE grants DROP COLUMN ask");
+    for (const std::string table : {"asks", "events"}) database.exec("DROP TABLE " + table);
+    if (version == 1) {
+      database.exec("DROP INDEX grants_by_uid");
+      for (const std::string column : {"start", "extends", "once", "session"})
+        database.exec("ALTER TABLE grants DROP COLUMN " + column);
+    }
+    database.exec("PRAGMA user_version = " + std::to_string(version));
   }
   const auto store = open(dir);
   const GrantRecord before = **store->grant(grant("a").digest);
@@ -229,17 +234,74 @@ TEST_CASE("a database of the first release keeps its grants and takes what newer
   CHECK(before.start == 0);
   CHECK(before.extends.empty());
   CHECK_FALSE(before.once);
+  CHECK_FALSE(before.ask);
   GrantRecord after = grant("b", GrantState::active);
   after.start = 1'800'000'000;
   after.extends = {before.digest, sha256("c")};
   after.once = true;
   after.session = "500 12345";
+  after.ask = sha256("an ask");
   REQUIRE(store->put(after));
   const GrantRecord read = **store->grant(after.digest);
   CHECK(read.start == after.start);
   CHECK(read.extends == after.extends);
   CHECK(read.once);
   CHECK(read.session == after.session);
+  CHECK(read.ask == after.ask);
+  CHECK_FALSE(*store->event_range());
+}
+
+TEST_CASE("P7: which request an ask made is known as long as the ask could come again", "[store]") {
+  const Dir dir;
+  auto store = open(dir);
+  StoredDocument ask = document("ask", 3000);
+  ask.kind = Kind::ask;
+  CHECK_FALSE(store->link_ask(ask.digest, sha256("r")));  // its document first
+  REQUIRE(store->put(ask));
+  CHECK_FALSE(*store->request_of_ask(ask.digest));
+  REQUIRE(store->link_ask(ask.digest, sha256("r")));
+  CHECK_FALSE(store->link_ask(ask.digest, sha256("another")));  // one, ever
+  store.reset();
+  store = open(dir);
+  CHECK(*store->request_of_ask(ask.digest) == sha256("r"));
+  CHECK((*store->document(ask.digest))->kind == Kind::ask);
+  REQUIRE(store->forget(3000, Seconds(86400)));
+  CHECK(*store->request_of_ask(ask.digest) == sha256("r"));
+  REQUIRE(store->forget(3001, Seconds(86400)));
+  CHECK_FALSE(*store->request_of_ask(ask.digest));
+}
+
+TEST_CASE("events come back in order, and go from the front", "[store]") {
+  const Dir dir;
+  const auto store = open(dir);
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    // The clock was set back in between.
+    const std::int64_t keep = i == 10 ? 50 : 100 * static_cast<std::int64_t>(i);
+    REQUIRE(store->put(
+        StoredEvent{i, 7, keep, i == 3 ? std::optional(sha256("d")) : std::nullopt, "text " + std::to_string(i)}));
+  }
+  CHECK_FALSE(store->put(StoredEvent{20, 7, 1, std::nullopt, "again"}));
+  const auto range = [&] {
+    const auto found = *store->event_range();
+    REQUIRE(found);
+    return std::pair(found->first, found->last);
+  };
+  CHECK(range() == std::pair<std::uint64_t, std::uint64_t>(1, 20));
+  const auto some = *store->events(5, 3);
+  REQUIRE(some.size() == 3);
+  CHECK(some[0].sequence == 5);
+  CHECK(some[2].text == "text 7");
+  CHECK_FALSE(some[0].document);
+  CHECK((*store->events(3, 1))[0].document == sha256("d"));
+  CHECK(*store->answered(sha256("d")));
+  CHECK_FALSE(*store->answered(sha256("e")));
+  REQUIRE(store->forget_events(0, 501));
+  CHECK(range() == std::pair<std::uint64_t, std::uint64_t>(6, 20));  // without a hole at 10
+  CHECK_FALSE(*store->answered(sha256("d")));
+  REQUIRE(store->forget_events(12, 0));
+  CHECK(range() == std::pair<std::uint64_t, std::uint64_t>(12, 20));
+  REQUIRE(store->forget_events(0, 5000));
+  CHECK_FALSE(*store->event_range());
 }
 
 TEST_CASE("what rules gave by themselves is found by user and role, in force or since a time", "[store]") {
