@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <set>
 
+#include "jitctl/delivered.hpp"
 #include "jitctl/paper.hpp"
 #include "jitctl/policy_files.hpp"
 #include "jitd/sys/fd.hpp"
@@ -153,6 +154,9 @@ void check_daemon(Context& context, Findings& findings) {
     findings.problem("the policy in force is the last good one: " + error,
                      "mend the file, then: jitctl policy check");
   }
+  if (const auto view = health->value("view"); !view.empty())
+    findings.fine(fmt::format("list {} of revocations is the newest without one missing, made at {}", view,
+                              health->value("view_created")));
   if (const auto dropped = health->value("checks_dropped"); !dropped.empty() && dropped != "0") {
     findings.note(dropped + " checks were dropped because somebody flooded the socket", "see journalctl -u jitd");
   }
@@ -186,9 +190,23 @@ void check_board(Context& context, Findings& findings) {
   findings.fine(fmt::format("the board reads: {} gates, {} grants", board->gates(), board->grants()));
 }
 
+namespace {
+
+// What the owners delivered, whether it counts.
+DeliveredState check_delivered(const Context& context, Kind kind, Findings& findings) {
+  auto state = delivered_here(context.places, kind);
+  if (state.counts) findings.fine("delivered here is " + in_words(state));
+  if (!state.why_not.empty() && !findings.mentions(state.why_not))
+    findings.problem(state.why_not, "deliver it anew, signed by the owners in jitd.toml, or remove the file");
+  return state;
+}
+
+}  // namespace
+
 void check_policy(Context& context, Findings& findings) {
   const auto directory = context.places.etc_jit + "/policy.d";
-  const auto policy = read_policy(directory);
+  const auto policy = read_policy(context.places);
+  check_delivered(context, Kind::policy, findings);
   if (!policy && findings.mentions(policy.error().message)) return;
   if (!policy) {
     findings.problem("the policy does not load: " + policy.error().message,
@@ -215,26 +233,36 @@ void check_trust(Context& context, Findings& findings) {
     }
   }
   const auto path = directory + "/approvers";
-  const auto approvers = read_trust(path);
+  auto approvers = read_trust(path);
   if (!approvers) {
     findings.problem(approvers.error().message, "mend the file");
     return;
   }
+  const auto delivered = check_delivered(context, Kind::trust, findings);
+  for (const auto& file : delivered.counts ? delivered.counts->files : std::vector<Delivery::File>{}) {
+    if (file.name != "approvers") continue;
+    auto more = parse_trust(fmt::format("delivered {}/{}", name_of(*delivered.counts), file.name), file.text);
+    for (auto& line : more.lines) {
+      line.file = more.path;
+      approvers->lines.push_back(std::move(line));
+    }
+    approvers->bad.insert(approvers->bad.end(), more.bad.begin(), more.bad.end());
+  }
   for (const auto& bad : approvers->bad)
     findings.problem(bad.message, "that line counts for nothing until it is mended");
   const auto now = context.now();
-  const auto policy = read_policy(context.places.etc_jit + "/policy.d");
+  const auto policy = read_policy(context.places);
   std::size_t able = 0;
   const auto nobody = policy ? void_keys(*policy, {&*approvers}) : std::set<std::string>();
   for (const auto& line : approvers->lines) {
+    const auto at = fmt::format("{}:{}", line.file.empty() ? path : line.file, line.line);
     if (nobody.contains(line.key.blob)) {
-      findings.problem(
-          fmt::format("{}:{}: this key stands under two persons and counts for neither", path, line.line),
-          "take one of the lines out");
+      findings.problem(at + ": this key stands under two persons and counts for neither",
+                       "take one of the lines out");
     } else if (!line.valid_at(now)) {
-      findings.note(fmt::format("{}:{}: {}'s key is not valid today", path, line.line, line.principal), "");
+      findings.note(fmt::format("{}: {}'s key is not valid today", at, line.principal), "");
     } else if (policy && !person_of_principal(*policy, line.principal)) {
-      findings.problem(fmt::format("{}:{}: {} is nobody by [people]", path, line.line, line.principal),
+      findings.problem(fmt::format("{}: {} is nobody by [people]", at, line.principal),
                        "list the principal under the person it belongs to");
     } else {
       ++able;

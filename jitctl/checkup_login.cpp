@@ -134,7 +134,7 @@ void check_gates(Context& context, Findings& findings) {
     findings.problem("PAM lines name pam_jit.so and it is not there: those services refuse everybody",
                      "/usr/libexec/jit/gate-lines off --all, or install libpam-jit");
   }
-  const auto policy = read_policy(context.places.etc_jit + "/policy.d");
+  const auto policy = read_policy(context.places);
   if (policy) {
     for (const auto& gate : policy->gates) services.insert(gate.services.begin(), gate.services.end());
   }

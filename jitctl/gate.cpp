@@ -48,7 +48,7 @@ void no_longer_waiting(Context& context, const std::string& service) {
 }
 
 Outcome list(Context& context) {
-  const auto policy = read_policy(context.places.etc_jit + "/policy.d");
+  const auto policy = read_policy(context.places);
   const auto lines = find_lines(pam_dir(context));
   if (!lines) return tl::unexpected(lines.error());
   std::set<std::string> services;

@@ -115,7 +115,7 @@ Outcome gate_enforce(Context& context, const GateOptions& options) {
   // jitd must answer and its board stand: otherwise enforcing refuses everybody at once.
   const auto host = inspect(context);
   if (!host) return within("jitd must answer before a gate enforces", host.error());
-  const auto policy = read_policy(context.places.etc_jit + "/policy.d");
+  const auto policy = read_policy(context.places);
   if (!policy) return within("the policy must be good before a gate enforces", policy.error());
   const auto gates = policy_gates(*policy, service);
   if (gates.find("(enforce)") == std::string::npos) {

@@ -126,8 +126,17 @@ Result<HostInfo> inspect(Context& context) {
   const auto reply = ask_jitd(context, wire::Verb::inspect, {});
   if (!reply) return tl::unexpected(reply.error());
   const auto& row = reply->result;
-  return HostInfo{row.text(wire::Tag::host), row.text(wire::Tag::host_key), row.text(wire::Tag::value),
-                  row.all(wire::Tag::segment)};
+  const auto seconds = [&](wire::Tag tag) {
+    const auto number = row.number(tag);
+    return number ? std::optional(Seconds(static_cast<Seconds::rep>(*number))) : std::nullopt;
+  };
+  return HostInfo{row.text(wire::Tag::host),
+                  row.text(wire::Tag::host_key),
+                  row.text(wire::Tag::value),
+                  row.all(wire::Tag::segment),
+                  row.number(wire::Tag::sequence).value_or(0),
+                  seconds(wire::Tag::duration),
+                  seconds(wire::Tag::limit)};
 }
 
 std::string hosts_line(const HostInfo& info) {

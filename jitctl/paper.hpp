@@ -1,6 +1,7 @@
 // Documents and other small files as jitctl reads and writes them, and the trust files beside them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,8 @@ struct HostInfo {
   std::string host_key;    // fingerprint
   std::string public_key;  // "ssh-ed25519 AAAA..."
   std::vector<std::string> segments;
+  std::uint64_t newest_list = 0;                  // number of the newest revocation list that is there; 0: none
+  std::optional<Seconds> view_age, max_view_age;  // of revocations: how old, and the host's own bound
 };
 [[nodiscard]] Result<HostInfo> inspect(Context& context);
 

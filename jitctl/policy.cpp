@@ -6,10 +6,12 @@
 
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
+#include "jitctl/delivered.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
 #include "jitctl/policy_files.hpp"
 #include "policy/rules/people.hpp"
+#include "policy/rules/view.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -25,12 +27,20 @@ std::string directory_of(const Context& context, const Options& options) {
   return options.directory.empty() ? context.places.etc_jit + "/policy.d" : options.directory;
 }
 
-Result<Policy> policy_of(const Context& context, const Options& options) {
-  const auto directory = directory_of(context, options);
+// Whether it is the host's own, and not a draft.
+bool jitds(const Context& context, const Options& options) {
   std::error_code ignored;
-  const bool jitds = options.directory.empty() ||
-                     std::filesystem::equivalent(directory, context.places.etc_jit + "/policy.d", ignored);
-  return jitds ? read_policy(directory) : read_draft(directory);
+  return options.directory.empty() ||
+         std::filesystem::equivalent(options.directory, context.places.etc_jit + "/policy.d", ignored);
+}
+
+// What of it the owners delivered, in words; empty: nothing.
+std::string delivered_to(const Context& context, const Options& options) {
+  return jitds(context, options) ? in_words(delivered_here(context.places, Kind::policy)) : std::string();
+}
+
+Result<Policy> policy_of(const Context& context, const Options& options) {
+  return jitds(context, options) ? read_policy(context.places) : read_draft(options.directory);
 }
 
 // Active grants that this policy would end, as far as jitctl can know: judged with every consent that could count,
@@ -52,6 +62,7 @@ std::vector<std::string> grants_that_would_end(Context& context, const Policy& p
       why = facts.error().message;
     } else {
       if (info) facts->segments = info->segments;
+      facts->view_age = Seconds(0);  // what is in force was judged by that when it was given
       const auto able = approvers_of(policy, *role);
       const std::vector<PersonRef> consents(able.begin(), able.end());
       const Wish wish{role->name, Seconds(static_cast<Seconds::rep>(row.number(Tag::duration).value_or(0))),
@@ -77,9 +88,11 @@ Outcome check(Context& context, const Options& options) {
   const auto here = host_problems(*policy, context.places.etc);
   warnings.insert(warnings.end(), here.begin(), here.end());
   const auto ending = grants_that_would_end(context, *policy);
+  const auto delivered = delivered_to(context, options);
   if (context.json) {
     context.out << JsonObject()
                        .boolean("good", true)
+                       .text("delivered", delivered)
                        .text("digest", digest_text(policy->digest))
                        .number("roles", policy->roles.size())
                        .texts("warnings", warnings)
@@ -91,6 +104,7 @@ Outcome check(Context& context, const Options& options) {
   context.out << fmt::format("{}: good, {} role{}, {} gate{}, {}\n", shown(directory), policy->roles.size(),
                              policy->roles.size() == 1 ? "" : "s", policy->gates.size(),
                              policy->gates.size() == 1 ? "" : "s", digest_text(policy->digest));
+  if (!delivered.empty()) context.out << "delivered: " << shown(delivered) << '\n';
   for (const auto& warning : warnings) context.out << "warning: " << shown(warning) << '\n';
   for (const auto& line : ending) context.out << "would end: " << shown(line) << '\n';
   if (context.uid != 0) context.out << "Which active grants would end is told to root, for all of them.\n";
@@ -122,6 +136,7 @@ void show_role(std::ostream& out, const Role& role) {
   line("segments", joined(role.segments, ", "));
   line("groups", joined(role.groups, ", "));
   line("opens", joined(role.opens, ", "));
+  if (role.view) line("view", "of revocations " + in_words(*role.view));
   for (const auto& sudo : role.sudo) {
     for (const auto& command : sudo.commands) {
       line("sudo", fmt::format("as {}: {}{}{}", sudo.as, to_text(command), sudo.password ? "" : " (no password)",
@@ -154,6 +169,7 @@ Outcome show(Context& context, const Options& options) {
       object.texts("group", role.groups).texts("opens", role.opens).texts("segment", role.segments);
       object.number("limit", static_cast<std::uint64_t>(role.max_duration.count()))
           .boolean("dangerous", role.dangerous);
+      if (role.view) object.text("view", in_words(*role.view));
       roles.push_back(object.texts("rule", rules).str());
     }
     context.out << json_list(roles) << '\n';
@@ -165,6 +181,8 @@ Outcome show(Context& context, const Options& options) {
     context.out << '\n';
   }
   if (!options.role.empty()) return Exit::done;
+  if (const auto delivered = delivered_to(context, options); !delivered.empty())
+    context.out << fmt::format("delivered {}\n", shown(delivered));
   for (const auto& [name, members] : policy->approvers) {
     context.out << fmt::format("approvers {}: {}\n", name, shown(joined(members, ", ")));
   }
@@ -215,7 +233,11 @@ Outcome explain(Context& context, const Options& options) {
   auto facts = facts_of(options.user.empty() ? context.user : options.user);
   if (!facts) return tl::unexpected(facts.error());
   const auto info = inspect(context);
-  if (info) facts->segments = info->segments;
+  if (info) {
+    facts->segments = info->segments;
+    facts->view_age = info->view_age;
+    facts->max_view_age = info->max_view_age;
+  }
   Wish wish;
   wish.role = options.role;
   wish.ticket = options.ticket;
@@ -231,7 +253,7 @@ Outcome explain(Context& context, const Options& options) {
     const auto most = std::min(policy->role(wish.role)->max_duration, ceiling);
     decision.verdict = Verdict::deny;
     decision.needs.clear();
-    const auto said = wish.duration > most ? at_most(most) : at_most(decision.duration, decision.rule);
+    const auto said = wish.duration > most ? at_most(most) : at_most(decision);
     decision.reasons.push_back(said + "; ask for that or less");
   }
   for (auto& hint : ticket_hints(*policy, wish)) decision.reasons.push_back(std::move(hint));
@@ -260,7 +282,8 @@ Outcome explain(Context& context, const Options& options) {
     if (decision.verdict != Verdict::deny)
       context.out << fmt::format("  for {}\n", format_duration(decision.duration));
     context.out << fmt::format("  groups now: {}\n", shown(joined(groups, ", ")));
-    if (!info) context.out << "  jitd did not answer: the host's segments are not known here\n";
+    if (!info)
+      context.out << "  jitd did not answer: the host's segments and view of revocations are not known here\n";
   }
   return decision.verdict == Verdict::deny ? Exit::refused : Exit::done;
 }
@@ -285,6 +308,7 @@ void add_policy(Commands& commands) {
   why->add_option("--duration", options->duration, "For how long")->check(duration_problem)->type_name("D");
   why->add_option("--ticket", options->ticket, "With this ticket")->check(ticket_problem)->type_name("TICKET");
   why->add_option("--dir", options->directory, "Directory (default: /etc/jit/policy.d)")->type_name("DIR");
+  add_policy_sign(commands, family);
 }
 
 }  // namespace jit::ctl

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "jitctl/delivered.hpp"
 #include "jitd/sys/accounts.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/own_files.hpp"
@@ -38,7 +39,8 @@ std::string changeable(const std::string& path) {
   return {};
 }
 
-Result<Policy> load(const std::string& directory, const Result<UniqueFd>& dir, bool as_jitd) {
+Result<Policy> load(const std::string& directory, const Result<UniqueFd>& dir, bool as_jitd,
+                    std::vector<PolicyText> files = {}) {
   const auto bad = [](const Error& error) {  // a bad policy, however it is bad, and no refusal of who asks
     return tl::unexpected<Error>(
         {error.code == Errc::refused ? Errc::invalid : error.code, error.message, error.errnum});
@@ -46,7 +48,6 @@ Result<Policy> load(const std::string& directory, const Result<UniqueFd>& dir, b
   if (!dir) return bad(dir.error());
   const auto found = list_dir(dir->get(), kMaxPolicyFiles);
   if (!found) return within(directory, found.error());
-  std::vector<PolicyText> files;
   for (const auto& name : *found) {
     if (name.starts_with('.') || !name.ends_with(".toml")) continue;
     const auto file = directory + "/" + shown(name, 300);
@@ -60,8 +61,15 @@ Result<Policy> load(const std::string& directory, const Result<UniqueFd>& dir, b
 
 }  // namespace
 
-Result<Policy> read_policy(const std::string& directory) {
-  return load(directory, open_own_dir(directory), true);
+Result<Policy> read_policy(const Places& places) {
+  const auto directory = places.etc_jit + "/policy.d";
+  const auto state = delivered_here(places, Kind::policy);
+  if (state.damaged) return fail(Errc::invalid, state.why_not);
+  std::vector<PolicyText> delivered;
+  if (state.counts)
+    for (const auto& file : state.counts->files)
+      delivered.push_back({fmt::format("delivered {}/{}", name_of(*state.counts), file.name), file.text});
+  return load(directory, open_own_dir(directory), true, std::move(delivered));
 }
 
 Result<Policy> read_draft(const std::string& directory) {

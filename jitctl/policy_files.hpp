@@ -13,9 +13,9 @@
 
 namespace jit::ctl {
 
-// Loads DIR/*.toml as jitd does: in name order, hidden files not, all or nothing, and only where nobody but root (or
-// who runs us) could have written them.
-[[nodiscard]] Result<Policy> read_policy(const std::string& directory);
+// The policy of this host as jitd has it: /etc/jit/policy.d/*.toml in name order, hidden files not, all or nothing,
+// and only where nobody but root (or who runs us) could have written them; and with it what the owners delivered.
+[[nodiscard]] Result<Policy> read_policy(const Places& places);
 // The same of files that jitd does not read, such as a checkout: whose they are is no matter yet.
 [[nodiscard]] Result<Policy> read_draft(const std::string& directory);
 

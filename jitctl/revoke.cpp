@@ -3,6 +3,7 @@
 
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
+#include "jitctl/paper.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -10,7 +11,9 @@ namespace {
 
 struct Options {
   std::vector<std::string> ids, users, approvers;
-  bool all = false;
+  bool all = false, list = false;
+  std::uint64_t number = 0;  // of the list; 0: one above what the host here knows
+  std::string next_update = "1d";
   std::string reason;
   Where where;
   SignOptions sign;
@@ -34,9 +37,27 @@ Result<void> add_target(Context& context, Revocation& revocation, const std::str
   return {};
 }
 
+// Makes it a numbered list: the host's view of revocations goes on with it.
+Result<void> make_list(Context& context, Revocation& revocation, const Options& options) {
+  const auto next = parse_duration(options.next_update);
+  if (!next) return tl::unexpected(next.error());
+  auto number = options.number;
+  if (number == 0) {
+    const auto host = inspect(context);
+    if (!host) return fail(host.error().code, host.error().message + "; or say its --number");
+    number = host->newest_list + 1;
+  }
+  revocation.number = number;
+  revocation.next_update = revocation.created + *next;
+  return {};
+}
+
 Outcome revoke(Context& context, const Options& options) {
   const bool named = !options.ids.empty() || !options.users.empty() || !options.approvers.empty();
-  if (named == options.all) return usage(context, "revoke takes ids, --user, --approver, or --all alone");
+  if (!options.list && options.number != 0) return usage(context, "--number goes with --list");
+  if (named && options.all) return usage(context, "revoke takes ids, --user, --approver, or --all alone");
+  if (!named && !options.all && !options.list)
+    return usage(context, "revoke takes ids, --user, --approver, or --all alone");
   Revocation revocation;
   for (const auto& id : options.ids) {
     if (auto added = add_target(context, revocation, id); !added) return tl::unexpected(added.error());
@@ -51,6 +72,9 @@ Outcome revoke(Context& context, const Options& options) {
   revocation.reason = options.reason;
   revocation.created = context.now();
   revocation.nonce = make_nonce();
+  if (options.list) {
+    if (auto made = make_list(context, revocation, options); !made) return tl::unexpected(made.error());
+  }
   const auto text = signed_document(context, revocation, options.sign.key);
   if (!text) return tl::unexpected(text.error());
   return hand_over(context, *text, options.sign);
@@ -69,6 +93,12 @@ void add_revoke(Commands& commands) {
       ->check(role_problem)
       ->type_name("PERSON");
   command->add_flag("--all", options->all, "Everything on the host");
+  command->add_flag("--list", options->list, "Make it a numbered list; it may name nothing");
+  command->add_option("--number", options->number, "Number of the list (default: one above the newest here)")
+      ->type_name("N");
+  command->add_option("--next-update", options->next_update, "When the next list is due (default: in 1d)")
+      ->check(duration_problem)
+      ->type_name("D");
   add_where(*command, options->where);
   add_reason(*command, options->reason);
   add_sign_options(*command, options->sign);

@@ -357,7 +357,7 @@ class Setup {
   void wait_until_read() {
     const bool new_approver = line_ && !known_;
     if (!new_approver && text_.empty()) return;
-    const auto policy = read_policy(policy_dir());
+    const auto policy = read_policy(context_.places);
     const auto until = std::chrono::steady_clock::now() + kReadSoon;
     for (; std::chrono::steady_clock::now() < until; std::this_thread::sleep_for(kAskAgain)) {
       const auto health = ask_jitd(context_, wire::Verb::health, {}, kReadSoon);

@@ -47,6 +47,7 @@ Outcome status(Context& context) {
     JsonObject object;
     object.text("host", reply->result.text(Tag::host)).text("policy", reply->result.text(Tag::policy));
     object.text("version", reply->result.text(Tag::value)).texts("warnings", reply->result.all(Tag::warning));
+    if (const auto view = reply->result.text(Tag::note); !view.empty()) object.text("view", view);
     object.raw("grants", to_json(grants)).raw("sessions", to_json(sessions));
     context.out << object.str() << '\n';
     return Exit::done;
@@ -72,6 +73,8 @@ Outcome status(Context& context) {
     context.out
         << "The policy files of this host are bad; the last good policy is in force (root: jitctl policy check).\n";
   }
+  if (const auto view = reply->result.text(Tag::note); !view.empty())
+    context.out << "This host goes by " << shown(view) << ".\n";
   for (const auto& warning : reply->result.all(Tag::warning)) context.out << "warning: " << shown(warning) << '\n';
   return Exit::done;
 }

@@ -3,6 +3,7 @@
 
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
+#include "jitctl/delivered.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
 #include "jitctl/trust_edit.hpp"
@@ -166,6 +167,7 @@ void add_trust(Commands& commands) {
       ->required()
       ->type_name("NAME|SHA256:...");
   file_option(*removes);
+  add_trust_sign(commands, family);
 }
 
 }  // namespace jit::ctl

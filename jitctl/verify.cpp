@@ -1,7 +1,7 @@
 // jitctl verify FILE: checks a document's signatures against this machine's trust and prints what it says.
 #include <fmt/format.h>
 
-#include "jitctl/app.hpp"
+#include "jitctl/delivered.hpp"
 #include "jitctl/grants.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
@@ -21,6 +21,7 @@ Result<TrustSet> trust_of(Context& context, const Options& options) {
       read_trust(options.approvers.empty() ? context.places.etc_jit + "/trust/approvers" : options.approvers);
   if (!approvers) return tl::unexpected(approvers.error());
   trust.approvers = std::move(*approvers);
+  trust.owners = owners_here(context.places).keys;
   auto hosts = known_hosts(context, options.hosts);
   if (!hosts) return tl::unexpected(hosts.error());
   trust.hosts = std::move(*hosts);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -140,6 +141,13 @@ std::string format_duration(Seconds duration) {
     if (duration % unit == Seconds(0) && duration != Seconds(0)) return fmt::format("{}{}", duration / unit, letter);
   }
   return fmt::format("{}s", duration.count());
+}
+
+std::string format_about(Seconds duration) {
+  if (duration > kLongest) return "more than a year";
+  for (const auto& [letter, unit] : kUnits)
+    if (duration >= 2 * unit) return format_duration(duration / unit * unit);
+  return format_duration(std::max(duration, Seconds(1)));
 }
 
 }  // namespace jit

@@ -25,5 +25,8 @@ using Seconds = std::chrono::seconds;
 // largest unit that divides the value.
 [[nodiscard]] Result<Seconds> parse_duration(std::string_view text);
 [[nodiscard]] std::string format_duration(Seconds duration);
+// For people, of something that was measured: cut to whole minutes, hours or days when it is two or more of them, at
+// least 1s: "119s", "2m", "47h", "2d", "more than a year".
+[[nodiscard]] std::string format_about(Seconds duration);
 
 }  // namespace jit

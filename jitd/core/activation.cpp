@@ -27,6 +27,10 @@ Entitlement EngineImpl::entitlement_of(const Life& life) const {
   const GrantRecord& record = life.record;
   Entitlement entitlement{entitlement_id(record), record.digest,           record.user,   record.uid, {},
                           record.not_after,       record.boot_deadline_ms, began(record), record.once};
+  if (const auto end = view_end(record)) {
+    entitlement.view_not_after = end->wall_s;
+    entitlement.view_deadline_ms = end->boot_ms;
+  }
   // The text was made by to_text; should the database ever give back another, nothing is given.
   if (Result<Effects> effects = parse_effects(record.effects)) entitlement.effects = std::move(*effects);
   return entitlement;
@@ -83,7 +87,9 @@ void EngineImpl::with_account(const LifePtr& life, const Result<Account>& accoun
   if (why = revoked(record); !why.empty()) return end(life, "revoked", why);
   const Judged judged = judge(*life, own_groups(*account), When::activation);
   const Verdict verdict = judged.decision.verdict;
-  if (verdict == Verdict::review && !life->resumed) {
+  // What others have consented to, or may, waits for the list: it is given as soon as that is here, or never.
+  const bool waits = verdict == Verdict::review || judged.decision.view_denies;
+  if (waits && !life->resumed) {
     return keep_pending(life, "waiting for " + joined(judged.waiting_for));
   }
   if (verdict != Verdict::approve) {

@@ -13,14 +13,6 @@ std::int64_t milliseconds(Seconds seconds) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(seconds).count();
 }
 
-std::string duration_text(std::int64_t ms) {
-  const std::int64_t seconds = std::max<std::int64_t>(ms / 1000, 1);
-  const std::int64_t most = 366L * 24 * 60 * 60;
-  if (seconds > most) return "more than a year";
-  const std::int64_t unit = seconds >= 172800 ? 86400 : seconds >= 7200 ? 3600 : seconds >= 120 ? 60 : 1;
-  return format_duration(Seconds(seconds / unit * unit));
-}
-
 }  // namespace
 
 std::string to_text(const ClockMark& mark) {
@@ -106,8 +98,8 @@ std::optional<std::uint64_t> ClockGuard::agreement_at_boot_ms() const {
 
 std::string ClockGuard::problem() const {
   if (behind()) {
-    return "the clock of this host is " + duration_text(mark_ms_ - now_.wall_ms) + " behind the latest time seen (" +
-           format_utc(WallTime(Seconds(mark_ms_ / 1000))) +
+    return "the clock of this host is " + format_about(Seconds((mark_ms_ - now_.wall_ms) / 1000)) +
+           " behind the latest time seen (" + format_utc(WallTime(Seconds(mark_ms_ / 1000))) +
            "): nothing new is granted until it is right again; if it is right, root says so with "
            "'jitctl doctor --accept-clock'";
   }

@@ -144,8 +144,8 @@ void EngineImpl::direct_for(const Fields& handed_in, const Verified& verified, c
     const std::string said = decision.message.empty() ? joined(decision.reasons, "; ") : decision.message;
     return refuse(said);
   }
-  if (fresh && record.asked > decision.duration) {
-    return refuse(at_most(decision.duration, decision.rule));
+  if (fresh && record.asked > decision.unshortened) {
+    return refuse(at_most(decision.unshortened, decision.rule));
   }
   const std::string by = names_of(judged.consents);
   record.why = judged.waiting_for.empty() ? "" : "waiting for " + joined(judged.waiting_for);

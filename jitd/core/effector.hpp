@@ -2,6 +2,7 @@
 // (core/host_effector.hpp) works with held, ends, groups, drop-ins, board and dead-man timer under the effects lock.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -28,6 +29,17 @@ struct Entitlement {
   std::int64_t began = 0;              // wall seconds: when it, or the first that it goes back to, was activated
   bool once = false;                   // for one session: without jitd nobody knows whether that has begun
   bool being_given = false;            // not in force yet: it opens nothing, and what sudo runs by it is asked about
+  // Where it ends with the host's view of revocations, unless newer lists come in time, which move this on; 0: it
+  // does not. `ends`, board and dead-man go by the earlier of both ends, so that it holds with jitd dead; a drop-in
+  // says not_after alone, and is not written again for each list.
+  std::int64_t view_not_after = 0;
+  std::uint64_t view_deadline_ms = 0;
+  [[nodiscard]] std::int64_t ends_at() const {
+    return view_not_after == 0 ? not_after : std::min(not_after, view_not_after);
+  }
+  [[nodiscard]] std::uint64_t ends_at_boot_ms() const {
+    return view_not_after == 0 ? boot_deadline_ms : std::min(boot_deadline_ms, view_deadline_ms);
+  }
 };
 
 // An elevated command of which sudo can be asked, when its grant ends, whether it would be let in without it.
@@ -41,9 +53,9 @@ struct EndOrder {
   std::string user;
   std::uint32_t uid = 0;
   Effects effects;
-  std::string
-      reason;  // one word for `ends`: expired, released, revoked, locked, policy, user, clock, root, removed, once
-  bool leave = false;   // on_end = "leave": what runs goes on
+  std::string reason;  // one word for `ends`: expired, released, revoked, locked, policy, user, clock, root, removed,
+                       // once, view
+  bool leave = false;  // on_end = "leave": what runs goes on
   bool polite = false;  // its user gives it back: logins and holders of its groups end a moment later, so that the
                         // one who says so hears the answer
   std::vector<PlainCommand> plain = {};
@@ -87,6 +99,9 @@ class Effector {
   [[nodiscard]] virtual Result<void> give_all(const std::vector<Entitlement>& entitlements) = 0;
   [[nodiscard]] Result<void> prepare(const Entitlement& entitlement) { return prepare_all({entitlement}); }
   [[nodiscard]] Result<void> give(const Entitlement& entitlement) { return give_all({entitlement}); }
+  // The ends of what is given have moved, either way: in `ends`, durably. What is marked ended there stays so.
+  // publish() is to follow. Errc::busy: try again soon.
+  [[nodiscard]] virtual Result<void> move_ends(const std::vector<Entitlement>& entitlements) = 0;
   // Takes away, as one batch: board words, `ends`, drop-ins, what runs in the grants' slices, one rewrite of
   // /etc/group, `held`, logins and processes that still hold a group. Never delayed by a failing write; what failed
   // comes back as text and is tried again by reconcile.

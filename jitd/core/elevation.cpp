@@ -149,7 +149,8 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
     const GrantRecord& record = life->record;
     if (record.uid == what.uid && being_given(*life) && !extends_active(*life) && fit_of(*life, what.target, words))
       return answer<Elevated>(reply, fail(Errc::refused, "role " + record.role + " is being given; run it again"));
-    if (record.state != GrantState::active || record.uid != what.uid || left_ms(*life, at) <= 0) continue;
+    if (record.state != GrantState::active || record.uid != what.uid) continue;
+    if (left_ms(*life, at) <= 0 || past_its_view(record, at)) continue;
     if (const auto fit = fit_of(*life, what.target, words)) {
       by_rule.push_back({life, *fit});
     } else if (!what.opened_by.empty() && entitlement_id(record) == what.opened_by) {

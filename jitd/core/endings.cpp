@@ -159,6 +159,8 @@ void EngineImpl::end_due(Instant at) {
     if (life->in_force()) {
       if (at.wall_ms >= record.not_after * 1000 || at.boot_ms >= record.boot_deadline_ms) {
         endings.push_back({life, "expired", "expired", {}});
+      } else if (past_its_view(record, at)) {
+        endings.push_back({life, "view", why_past_its_view(record), {}});
       }
     } else if (at.wall_ms >= record.expires * 1000) {
       endings.push_back(

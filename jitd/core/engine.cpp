@@ -36,8 +36,16 @@ Result<std::unique_ptr<Engine>> Engine::start(Ports ports, std::shared_ptr<const
 
 EngineImpl::EngineImpl(Ports ports, std::shared_ptr<const HostView> host, const std::optional<ClockMark>& mark)
     : asking_(std::make_shared<Asking>(ports.questions, ports.facts, ports.clock)),
-      ports_{ports.clock, ports.store, ports.effector, *asking_, std::move(ports.journal), std::move(ports.wake),
-             ports.facts, {}},
+      ports_{ports.clock,
+             ports.store,
+             ports.effector,
+             *asking_,
+             std::move(ports.journal),
+             std::move(ports.wake),
+             ports.facts,
+             {},
+             std::move(ports.take_over),
+             std::move(ports.reload)},
       host_(std::move(host)),
       last_mark_(mark),
       guard_(mark, ports_.clock.now(), ports_.clock.boot_id(), host_->config.clock_tolerance),
@@ -171,6 +179,7 @@ void EngineImpl::tick() {
     break;
   }
   ticked_sure_ms_ = sure_ms();
+  pass_gap();
   note_counted_denials(at.boot_ms);
   if (sessions_boot_ms_ != 0 && at.boot_ms >= sessions_boot_ms_) look_at_sessions(at.boot_ms);
   if (reconcile_boot_ms_ != 0 && at.boot_ms >= reconcile_boot_ms_) reconcile();
@@ -217,6 +226,10 @@ std::optional<Instant> EngineImpl::next_due() const {
     if (life->in_force()) {
       at_wall(life->record.not_after);
       at_boot(life->record.boot_deadline_ms);
+      if (const auto end = view_end(life->record)) {
+        at_wall(end->wall_s);
+        at_boot(std::max<std::uint64_t>(end->boot_ms, 1));
+      }
       if (const std::optional<std::uint64_t> warning = warning_at_boot_ms(*life, at))
         at_boot(std::max<std::uint64_t>(*warning, 1));
     } else {
@@ -229,6 +242,7 @@ std::optional<Instant> EngineImpl::next_due() const {
     if (!lock.lifted && lock.until * 1000 > ticked_sure_ms_) at_sure(lock.until);
   }
   at_boot(denials_.due_boot_ms().value_or(0));
+  if (const auto passes = lists_.gap_passes(host_->config.absolute_ceiling)) at_sure(*passes + 1);
   at_boot(save_retry_boot_ms_);
   at_boot(reconcile_boot_ms_);
   at_boot(sessions_boot_ms_);
@@ -251,8 +265,11 @@ void EngineImpl::reload(std::shared_ptr<const HostView> host) {
   for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
     life->voices.reset();  // keys that are trusted only now may have signed
   }
+  end_due(now());
   decide_again();
+  move_ends();
   publish();  // gates may have changed
+  deliver_what_waits();
   save_or_queue();
 }
 
@@ -379,6 +396,8 @@ void EngineImpl::accept_clock(const Caller& caller, Reply<Outcome> reply) {
   const Instant at = now();
   const std::string before = format_utc(WallTime(Seconds(guard_.mark_ms() / 1000)));
   guard_.accept(at);
+  lists_.accept_clock(at);
+  writes_.emplace_back([records = lists_.records()](Store& store) { return store.set_lists(records); });
   Fields fields = who_handed_in(&caller);
   fields.emplace("mark_before", before);
   fields.emplace("mark", format_utc(at.wall()));
@@ -387,6 +406,8 @@ void EngineImpl::accept_clock(const Caller& caller, Reply<Outcome> reply) {
   for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
     try_activate(life);
   }
+  move_ends();
+  publish();
   save_or_queue();
   answer<Outcome>(reply, Outcome{"", GrantState::active, "the clock is taken over as " + format_utc(at.wall())});
   changed();
@@ -427,6 +448,7 @@ Engine::Health EngineImpl::health() const {
   health.refusing = prepare_problem_;
   if (!prepare_problem_.empty()) health.warnings.push_back("the last grant was not given: " + prepare_problem_);
   health.warnings.insert(health.warnings.end(), start_warnings_.begin(), start_warnings_.end());
+  view_health(health);
   health.audit_sequence = audit_.sequence();
   health.audit_head = to_hex(audit_.head().bytes);
   return health;

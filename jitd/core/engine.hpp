@@ -107,6 +107,10 @@ class Engine {
     // There is an outbox, and this is the highest sequence of an event in it; nullopt: there is none, and nobody is
     // told of anything (server/outbox.hpp).
     std::optional<std::uint64_t> told = {};
+    // Policy and trust of the owners (core/deliveries.hpp): all parts of one number, taken over or refused as a
+    // whole; and then everything is to be read again. Without them none is taken.
+    std::function<Result<void>(Kind kind, const std::vector<std::string>& documents)> take_over = {};
+    std::function<void()> reload = {};
   };
 
   // Loads the store and brings the host to the right state: take away all, then decide again every grant not marked
@@ -181,6 +185,12 @@ class Engine {
     std::vector<std::string> warnings;
     std::uint64_t audit_sequence = 0;
     std::string audit_head;
+    struct View {                  // of revocations (core/revocation_view.hpp)
+      std::uint64_t number = 0;    // of its list; 0: there is none
+      std::uint64_t newest = 0;    // the highest that came, also ahead of it
+      std::optional<Seconds> age;  // nullopt: there is none
+      std::optional<WallTime> created, next_update;
+    } view;
   };
   [[nodiscard]] virtual Health health() const = 0;
 

@@ -1,9 +1,10 @@
 // The engine's one class, split over files by what happens: request.cpp (a wish becomes a request), submit.cpp (a
-// document comes in), asks.cpp, reviews.cpp, direct.cpp, revocations.cpp, locks.cpp (by kind), judge.cpp (the
-// decision with the facts and consents of now), activation.cpp and endings.cpp (effects given and taken),
-// extension.cpp (one grant follows another), elevation.cpp (what runs under a grant), one_session.cpp (a grant for
-// one), recovery.cpp (after a start), saving.cpp (what is durable), telling.cpp (what others are told), views.cpp
-// (who may see what), engine.cpp (time, reload and the rest).
+// The engine's one class, split over files by what happens: request.cpp (a wish becomes a request), submit.cpp (a
+// document comes in), asks.cpp, reviews.cpp, direct.cpp, revocations.cpp, locks.cpp, delivering.cpp (by kind),
+// lists.cpp (the view of revocations), judge.cpp (the decision with the facts and consents of now), activation.cpp
+// and endings.cpp (effects given and taken), extension.cpp (one grant follows another), elevation.cpp (what runs
+// under a grant), one_session.cpp (a grant for one), recovery.cpp (after a start), saving.cpp (what is durable),
+// telling.cpp (what others are told), views.cpp (who may see what), engine.cpp (time, reload and the rest).
 #pragma once
 
 #include <algorithm>
@@ -26,6 +27,7 @@
 #include "jitd/core/host_facts.hpp"
 #include "jitd/core/life.hpp"
 #include "jitd/core/line_budget.hpp"
+#include "jitd/core/revocation_view.hpp"
 #include "jitd/core/sudo_words.hpp"
 #include "policy/rules/decision.hpp"
 #include "policy/rules/people.hpp"
@@ -201,6 +203,44 @@ class EngineImpl final : public Engine {
   [[nodiscard]] bool names_person(const std::vector<std::string>& names, const PersonRef& person) const;
   [[nodiscard]] bool locked_user(const GrantRecord& record, std::string* why) const;
   [[nodiscard]] Locks locks_now() const;
+
+  // lists.cpp
+  void read_lists(const std::vector<ListRecord>& stored);
+  [[nodiscard]] std::optional<Seconds> view_age() const;
+  // Whether the signers of this numbered revocation may sign one.
+  [[nodiscard]] Result<void> may_sign_list(const RevocationRecord& record) const;
+  // True: the view is another by it.
+  bool take_list(const Digest& digest, const Revocation& list, Fields& fields);
+  [[nodiscard]] std::string said_of_view() const;
+  // When a grant ends with the view of revocations, as it is now; nullopt: it does not. What was given past that
+  // already does not either.
+  [[nodiscard]] std::optional<RevocationView::Deadline> view_end(const GrantRecord& record) const;
+  [[nodiscard]] bool ends_with_view(const GrantRecord& record) const;  // by its role
+  [[nodiscard]] bool past_its_view(const GrantRecord& record, Instant at) const;
+  [[nodiscard]] std::string why_past_its_view(const GrantRecord& record) const;
+  void move_ends();  // as view and policy have them now, before they are published
+  void view_changed();
+  void pass_gap();
+  void view_health(Health& health) const;
+
+  // delivering.cpp
+  struct WaitingPart {
+    StoredDocument document;
+    std::uint64_t number = 0, part = 1, parts = 1;
+  };
+  [[nodiscard]] Result<void> read_waiting_parts();
+  void on_delivery(const Caller* caller, const Verified& verified, const Delivery& delivery,
+                   const Reply<Outcome>& reply);
+  [[nodiscard]] const DeliveredState& delivered_state(Kind kind) const;
+  [[nodiscard]] std::uint64_t last_delivered(Kind kind) const;  // number of the last that was taken over; 0: none
+  [[nodiscard]] std::size_t owners_of(Kind kind, const StoredDocument& document);  // whose signatures count now
+  [[nodiscard]] std::string missing_of(Kind kind, std::uint64_t number, std::vector<std::string>& texts);
+  // Takes that number over where nothing of it is missing; what came of it, in words.
+  [[nodiscard]] Result<std::string> deliver(Kind kind, std::uint64_t number, const Digest* last_part);
+  void deliver_what_waits();  // after a change of owners
+  void was_delivered(Kind kind, std::uint64_t number, Fields fields = {}, const Digest* last_part = nullptr);
+  void drop_part(Kind kind, const Digest& digest);
+  void drop_old_parts(Kind kind);
 
   // judge.cpp
   struct Judged {
@@ -393,6 +433,10 @@ class EngineImpl final : public Engine {
   std::map<Digest, LifePtr> lives_;           // pending, activating, active, and ended ones until that is durable
   std::vector<LockRecord> locks_;
   std::vector<RevocationRecord> revocations_;
+  RevocationView lists_;
+  bool moved_ends_ = false;                         // some grant ended with the view when ends were moved last
+  std::map<Kind, std::vector<WaitingPart>> parts_;  // of policy and trust
+  std::map<Kind, std::uint64_t> delivered_;         // the last number that was taken over, as the database has it
   std::map<std::uint32_t, std::deque<std::uint64_t>> rate_;  // uid to boot-time ms of its latest requests
   Denials denials_;                                          // of the last hour
 

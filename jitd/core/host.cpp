@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "jitd/core/deliveries.hpp"
 #include "jitd/core/last_good.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/own_files.hpp"
@@ -30,35 +31,30 @@ FileMode own_mode(mode_t mode) {
   return {mode, ::geteuid(), ::getegid()};
 }
 
-// The *.toml files of policy.d, by name alone and in name order.
-Result<std::vector<PolicyText>> read_policy_files(const std::string& path) {
-  const auto dir = open_own_dir(path);
-  if (!dir) return tl::unexpected<Error>(dir.error());
-  const auto names = list_dir(dir->get(), kMaxPolicyFiles);
-  if (!names) return within(path, names.error());
-  std::vector<PolicyText> files;
-  for (const std::string& name : *names) {
-    if (name.starts_with('.') || !name.ends_with(".toml")) continue;
-    auto text = read_own_file(dir->get(), name, kMaxPolicyFile, path + "/" + shown(name, 300));
-    if (!text) return tl::unexpected<Error>(text.error());
-    files.push_back({name, std::move(*text)});
-  }
+// As VAR/last-good keeps them: a file of policy.d by name alone.
+std::vector<PolicyText> by_name(std::vector<PolicyText> files, const std::string& dir) {
+  for (PolicyText& file : files)
+    if (file.file.starts_with(dir + "/")) file.file.erase(0, dir.size() + 1);
   return files;
 }
 
-Result<Policy> load_from(const std::string& dir, std::vector<PolicyText> files) {
-  for (PolicyText& file : files) file.file = dir + "/" + shown(file.file, 300);
+Result<Policy> load_kept(const std::string& dir, std::vector<PolicyText> files) {
+  for (PolicyText& file : files)
+    if (file.file.find('/') == std::string::npos) file.file.insert(0, dir + "/");
   return load_policy(std::move(files));
 }
 
 // The policy of the files; failing that, the last that loaded: `before`'s, or at a start the one kept in VAR.
 Result<void> load_policy_into(HostView& view, const Paths& paths, const HostView* before) {
   const std::string dir = paths.etc_jit + "/policy.d";
-  auto files = read_policy_files(dir);
-  auto policy = files ? load_from(dir, *files) : Result<Policy>(tl::unexpected<Error>(files.error()));
+  auto files = read_policy_files(paths);
+  if (files && view.delivered_policy.damaged) files = fail(Errc::invalid, view.delivered_policy.why_not);
+  if (files)
+    for (PolicyText& file : delivered_policy(view.delivered_policy)) files->push_back(std::move(file));
+  auto policy = files ? load_policy(*files) : Result<Policy>(tl::unexpected<Error>(files.error()));
   if (policy) {
     view.policy = std::move(*policy);
-    if (auto kept = keep_last_good(paths.var, *files); !kept)
+    if (auto kept = keep_last_good(paths.var, by_name(*files, dir)); !kept)
       view.warnings.push_back("the policy could not be kept for the next start: " + kept.error().message);
     return {};
   }
@@ -69,7 +65,7 @@ Result<void> load_policy_into(HostView& view, const Paths& paths, const HostView
     return {};
   }
   const auto kept = read_last_good(paths.var);
-  auto last = kept ? load_from(dir, *kept) : Result<Policy>(tl::unexpected<Error>(kept.error()));
+  auto last = kept ? load_kept(dir, *kept) : Result<Policy>(tl::unexpected<Error>(kept.error()));
   if (!last) {
     // Without any policy there would be no gates, and everybody would be let in.
     return fail(Errc::invalid, view.policy_error + "; and there is no last good policy to go on with (" +
@@ -87,12 +83,12 @@ TrustFile read_trust(const Paths& paths, const std::string& name, std::vector<st
   const auto text = dir ? read_own_file(dir->get(), name, kMaxTrustFile, path)
                         : Result<std::string>(tl::unexpected<Error>(dir.error()));
   if (!text) {
-    warnings.push_back("nobody is trusted to approve: " + text.error().message);
+    warnings.push_back(std::string(kNobodyApproves) + text.error().message);
     return parse_trust(path, "");
   }
   TrustFile file = parse_trust(path, *text);
   for (const Error& bad : file.bad) warnings.push_back(bad.message);
-  if (file.lines.empty()) warnings.push_back("nobody is trusted to approve: " + path + " has no usable line");
+  if (file.lines.empty()) warnings.push_back(std::string(kNobodyApproves) + path + " has no usable line");
   return file;
 }
 
@@ -111,9 +107,10 @@ TrustFile read_requesters(const Paths& paths, std::vector<std::string>& warnings
 
 void warn_of_keys(HostView& view) {
   const std::set<std::string> voided = void_keys(view.policy, view.trust.all());
-  for (const TrustFile* file : {&view.trust.approvers, &view.trust.requesters}) {
-    for (const TrustLine& line : file->lines) {
-      const std::string where = file->path + ":" + std::to_string(line.line) + ": ";
+  for (const TrustFile* trusted : {&view.trust.approvers, &view.trust.requesters}) {
+    for (const TrustLine& line : trusted->lines) {
+      const std::string& file = line.file.empty() ? trusted->path : line.file;
+      const std::string where = file + ":" + std::to_string(line.line) + ": ";
       if (voided.contains(line.key.blob))
         view.warnings.push_back(where + "the key " + fingerprint(line.key) +
                                 " stands under two persons and counts for nobody");
@@ -157,6 +154,23 @@ Result<std::shared_ptr<SigningKey>> with_public_half(int var, const std::string&
 }
 
 }  // namespace
+
+Result<std::vector<PolicyText>> read_policy_files(const Paths& paths) {
+  const std::string path = paths.etc_jit + "/policy.d";
+  const auto dir = open_own_dir(path);
+  if (!dir) return tl::unexpected<Error>(dir.error());
+  const auto names = list_dir(dir->get(), kMaxPolicyFiles);
+  if (!names) return within(path, names.error());
+  std::vector<PolicyText> files;
+  for (const std::string& name : *names) {
+    if (name.starts_with('.') || !name.ends_with(".toml")) continue;
+    const std::string file = path + "/" + shown(name, 300);
+    auto text = read_own_file(dir->get(), name, kMaxPolicyFile, file);
+    if (!text) return tl::unexpected<Error>(text.error());
+    files.push_back({file, std::move(*text)});
+  }
+  return files;
+}
 
 Result<HostConfig> read_host_config(const Paths& paths) {
   const std::string path = paths.etc_jit + "/jitd.toml";
@@ -241,12 +255,15 @@ Result<std::shared_ptr<const HostView>> load_host(const Paths& paths, const std:
   if (!config && before == nullptr) return tl::unexpected<Error>(config.error());
   if (!config) view->warnings.push_back("the old configuration stays: " + config.error().message);
   view->config = config ? *config : before->config;
+  read_deliveries(*view, paths);
 
   if (auto loaded = load_policy_into(*view, paths, before); !loaded) return tl::unexpected<Error>(loaded.error());
   view->warnings.insert(view->warnings.end(), view->policy.warnings.begin(), view->policy.warnings.end());
   view->trust.approvers = read_trust(paths, "approvers", view->warnings);
   view->trust.requesters = read_requesters(paths, view->warnings);
   view->machine = machine;
+  view->trust.owners = view->config.owners.keys;
+  add_delivered_trust(*view);
   view->key = key.get();
   view->host_key = fingerprint(key->public_key());
   view->trust.hosts = own_key_trust(view->config.host, key->public_key());

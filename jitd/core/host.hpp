@@ -5,12 +5,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "jitd/core/machine.hpp"
+#include "jitd/sys/delivered_files.hpp"
 #include "policy/document/signature.hpp"
 #include "policy/document/verify.hpp"
+#include "policy/owners.hpp"
 #include "policy/result.hpp"
+#include "policy/rules/load.hpp"
 #include "policy/rules/policy.hpp"
 #include "policy/sources.hpp"
 
@@ -27,6 +31,8 @@ struct HostConfig {
   unsigned pending_per_user = 10;
   unsigned requests_per_minute = 30;  // per uid
   Seconds audit_retention = std::chrono::days(400);
+  Owners owners;                                // who may sign its policy and trust
+  std::optional<Seconds> max_view_age;          // of revocations, for roles that say nothing (rules/view.hpp)
   Seconds heartbeat = std::chrono::minutes(5);  // how often the outbox says that the host is alive
   std::vector<std::string> residue_paths;       // looked through after a grant, beside homes and temporary folders
   std::vector<SourceSpec> sources;              // jitd-sync's; here they are only checked
@@ -52,9 +58,10 @@ struct HostView {
   std::string host_key;       // its fingerprint
   Machine machine;            // that the key was made on, or another one
   Policy policy;
-  bool last_good = false;    // the files are bad: this is the policy that loaded last
-  std::string policy_error;  // why, with file, line and key
-  TrustSet trust;            // approvers of this host and who may ask from elsewhere; hosts holds its own key
+  bool last_good = false;                            // the files are bad: this is the policy that loaded last
+  std::string policy_error;                          // why, with file, line and key
+  TrustSet trust;                                    // approvers, who may ask from elsewhere, owners; its own key
+  DeliveredState delivered_policy, delivered_trust;  // part of policy and trust, where they count (deliveries.hpp)
   std::vector<std::string> warnings;
 };
 
@@ -72,8 +79,15 @@ struct HostView {
 [[nodiscard]] std::shared_ptr<const HostView> with_identity(const HostView& view, SigningKey& key,
                                                             const Machine& machine);
 
+// The *.toml files of policy.d, in name order.
+[[nodiscard]] Result<std::vector<PolicyText>> read_policy_files(const Paths& paths);
+
+// How a warning begins that says that there is no approver.
+inline constexpr std::string_view kNobodyApproves = "nobody is trusted to approve: ";
+
 // Loads config, trust and policy. A bad jitd.toml is an error on the first load and keeps `before` later; bad policy
-// files give the last good ones, kept whole in VAR/last-good; trust has no last-good.
+// files give the last good ones, kept whole in VAR/last-good; trust has no last-good. What the owners delivered is
+// part of both as long as enough owners of now have signed it.
 [[nodiscard]] Result<std::shared_ptr<const HostView>> load_host(const Paths& paths,
                                                                 const std::shared_ptr<SigningKey>& key,
                                                                 const HostView* before, const Machine& machine = {});

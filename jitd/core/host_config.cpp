@@ -73,6 +73,8 @@ Result<HostConfig> parse_host_config(std::string_view text, const std::string& f
   for (const std::string& path : config.residue_paths)
     if (!path.starts_with('/') || path == "/" || path.size() > kMaxPath)
       table.problem("residue_paths", "must be folders by their whole path");
+  config.max_view_age = table.duration("max_view_age");
+  config.owners = read_owners(table, file);
   if (auto quotas = table.table("quotas")) {
     read_count(*quotas, "pending_per_user", 1000, config.pending_per_user);
     read_count(*quotas, "requests_per_minute", 10000, config.requests_per_minute);

@@ -33,7 +33,7 @@ static_assert(jit::kMaxGates <= wire::kMaxGates && kMaxGateName < wire::layout::
 constexpr std::int64_t kKeepEnds = 24 * 3600;
 
 EndTime end_of(const Entitlement& entitlement) {
-  return {entitlement.not_after * 1000, entitlement.boot_deadline_ms};
+  return {entitlement.ends_at() * 1000, entitlement.ends_at_boot_ms()};
 }
 
 // What went wrong, collected: an end goes on whatever fails.
@@ -103,9 +103,9 @@ std::optional<FileLock> HostEffector::lock_for_taking(std::vector<std::string>& 
 EndRecord HostEffector::active_record(const Entitlement& entitlement) const {
   return {entitlement.grant,
           digest_text(entitlement.digest),
-          entitlement.not_after,
+          entitlement.ends_at(),
           ports_.clock.boot_id(),
-          entitlement.boot_deadline_ms,
+          entitlement.ends_at_boot_ms(),
           true,
           {}};
 }
@@ -187,6 +187,26 @@ Result<void> HostEffector::give_all(const std::vector<Entitlement>& entitlements
   for (const Entitlement& entitlement : entitlements)
     if (auto put = put_dropin(entitlement); !put) return put;
   return {};
+}
+
+Result<void> HostEffector::move_ends(const std::vector<Entitlement>& entitlements) {
+  const auto lock = lock_for_giving();
+  if (!lock) return tl::unexpected(lock.error());
+  const auto slots = ends_.read();
+  if (!slots) return tl::unexpected(slots.error());
+  std::unordered_map<std::string_view, const Entitlement*> by_grant;
+  for (const Entitlement& entitlement : entitlements) by_grant.emplace(entitlement.grant, &entitlement);
+  bool moved = false;
+  for (const auto& slot : *slots) {
+    if (!slot.record || !slot.record->active) continue;
+    const auto found = by_grant.find(slot.record->grant);
+    if (found == by_grant.end()) continue;
+    const EndRecord record = active_record(*found->second);
+    if (record == *slot.record) continue;
+    if (auto written = ends_.write(slot.index, record, false); !written) return written;
+    moved = true;
+  }
+  return moved ? ends_.sync() : Result<void>{};
 }
 
 Result<void> HostEffector::put_dropin(const Entitlement& entitlement) {

@@ -55,6 +55,7 @@ class HostEffector final : public Effector {
   // Refuses a grant whose record is marked ended, whatever the caller believes.
   [[nodiscard]] Result<void> prepare_all(const std::vector<Entitlement>& entitlements) override;
   [[nodiscard]] Result<void> give_all(const std::vector<Entitlement>& entitlements) override;
+  [[nodiscard]] Result<void> move_ends(const std::vector<Entitlement>& entitlements) override;
   [[nodiscard]] Taken take(const std::vector<EndOrder>& orders) override;
   // Leaves the state of `ends` alone: what is not wanted now may be decided again.
   [[nodiscard]] Taken reconcile(const std::vector<Entitlement>& wanted) override;

@@ -63,8 +63,15 @@ std::set<std::string> EngineImpl::own_groups(const Account& account) {
 
 Facts EngineImpl::facts_of(const GrantRecord& record, std::set<std::string> groups, When when) const {
   // What is in force was bounded when it was activated.
-  const std::optional<Seconds> given = when == When::in_force ? Seconds{0} : given_by_rules(record);
-  return {record.user, record.uid, std::move(groups), host_->config.segments, given};
+  const bool bounded = when == When::in_force;
+  const std::optional<Seconds> given = bounded ? Seconds{0} : given_by_rules(record);
+  return {record.user,
+          record.uid,
+          std::move(groups),
+          host_->config.segments,
+          given,
+          bounded ? Seconds{0} : view_age(),
+          host_->config.max_view_age};
 }
 
 std::optional<Seconds> EngineImpl::given_by_rules(const GrantRecord& record) const {
@@ -137,6 +144,8 @@ EngineImpl::Judged EngineImpl::judge(Life& life, const std::set<std::string>& gr
   judged.decision = decide(policy, wish, facts_of(record, groups, life.resumed ? When::in_force : when),
                            judged.consents, host_->config.grant_ceiling, WallTime(Seconds(at)));
   judged.waiting_for = waiting_for(judged.decision, record.requesters);
+  if (judged.decision.view_denies)
+    judged.waiting_for.push_back("a newer list of revocations, since " + judged.decision.past_view);
   return judged;
 }
 

@@ -30,6 +30,9 @@ Result<void> EngineImpl::recover() {
   Result<std::vector<RevocationRecord>> revocations = ports_.store.revocations();
   if (!revocations) return tl::unexpected<Error>(revocations.error());
   revocations_ = std::move(*revocations);
+  Result<std::vector<ListRecord>> lists = ports_.store.lists();
+  if (!lists) return tl::unexpected<Error>(lists.error());
+  read_lists(*lists);
   Result<std::optional<std::string>> since = ports_.store.value(kMemorySince);
   if (!since) return tl::unexpected<Error>(since.error());
   if (*since) {
@@ -64,6 +67,7 @@ Result<void> EngineImpl::recover() {
     journal(2, lost_, nullptr, "database");
   }
   if (Result<void> read = read_again(); !read) return read;
+  if (Result<void> read = read_waiting_parts(); !read) return read;
 
   for (GrantRecord& record : *records) {
     auto life = std::make_shared<Life>();
@@ -143,8 +147,12 @@ std::optional<EngineImpl::Ending> EngineImpl::over_meanwhile(const LifePtr& life
   const bool was_active = life->resumed;
   life->resumed = begun || was_active;
   life->on_host = true;
-  if (begun && !marked->second.active)
+  const bool by_view = ends_with_view(record);
+  if (begun && !marked->second.active) {
+    const bool early = by_view && marked->second.reason == "expired" && marked->second.not_after < record.not_after;
+    if (early) return over("view", "ended before the last stop: " + why_past_its_view(record));
     return over(marked->second.reason, "ended before the last stop: " + marked->second.reason);
+  }
   // What was given was given on another machine.
   if (!host_->machine.unknown.empty()) return over("machine", host_->machine.unknown);
   if (!begun && was_active) {
@@ -155,10 +163,13 @@ std::optional<EngineImpl::Ending> EngineImpl::over_meanwhile(const LifePtr& life
   if (!same_boot && !record.session.empty()) return over("once", "the one session that it was for is over");
   if (!same_boot && guard_.behind()) return over("clock", guard_.problem());
   std::int64_t not_after = record.not_after;
-  if (begun) not_after = std::min(not_after, marked->second.not_after);
+  // An end by the view stands in `ends` as well, and moves on with each list: what is left of its own time does not
+  // follow from it.
+  if (begun && !by_view) not_after = std::min(not_after, marked->second.not_after);
   std::int64_t remaining = not_after * 1000 - std::max(at.wall_ms, guard_.mark_ms());
   std::uint64_t deadline = record.boot_deadline_ms;
-  if (begun && marked->second.boot_id == record.boot_id) deadline = std::min(deadline, marked->second.boot_ms);
+  if (begun && !by_view && marked->second.boot_id == record.boot_id)
+    deadline = std::min(deadline, marked->second.boot_ms);
   // The last time on that boot's clock that we know of; without one, all of its duration was stored.
   std::int64_t stored = std::chrono::duration_cast<std::chrono::milliseconds>(record.duration).count();
   if (same_boot) {

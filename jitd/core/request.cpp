@@ -265,7 +265,7 @@ void EngineImpl::request_by(const Behind& behind, WishInput wish, const Reply<Ou
     return refuse({Errc::refused, said, 0}, decision.rule);
   }
   if (wish.duration && *wish.duration > decision.duration) {
-    const std::string said = at_most(decision.duration, decision.rule) + "; ask for that or less";
+    const std::string said = at_most(decision) + "; ask for that or less";
     return refuse({Errc::refused, said, 0}, decision.rule);
   }
   if (Result<void> fine = check_start(wish, decision.duration); !fine) return refuse(fine.error(), decision.rule);

@@ -90,6 +90,13 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
     return refuse(record.by + " approves no role here and is no revoker, so this revocation does not count");
   }
 
+  if (revocation.number) {
+    Result<void> fine = may_sign_list(record);
+    if (fine) fine = lists_.check(*revocation.number, record.digest);
+    if (!fine) return reply(tl::unexpected<Error>(fine.error()));
+    end_due(now());  // what its coming would be too late for
+  }
+
   // Touched: named by digest, user or approver, or all; active and pending alike, whenever made.
   std::vector<Ending> endings;
   std::set<std::string> beyond;
@@ -131,11 +138,13 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
   fields.emplace("document", digest_text(record.digest));
   fields.emplace("ends", std::to_string(endings.size()));
   const std::string ended = ended_text(endings.size());
+  const bool new_view = revocation.number && take_list(record.digest, revocation, fields);
   audit_.note(tell(event_of("revoke", nullptr, std::move(fields)), "revoked", nullptr,
                    {verified.digest, ended + ": " + record.reason, record.by}));
   journal(5, "revoked by " + record.by + ", " + std::to_string(endings.size()) + " here: " + record.reason, nullptr,
           "revoke");
   end(std::move(endings));
+  if (new_view) view_changed();
   // What an approver signed before it counts no more, also where others' consents are enough without it.
   if (!record.approvers.empty()) {
     for (const LifePtr& life : lives_where([](const Life& one) { return one.record.state == GrantState::pending; })) {
@@ -144,7 +153,8 @@ void EngineImpl::on_revocation(const Caller* caller, const Verified& verified, c
   }
   save_or_queue();
   changed();
-  reply(in_force_now({id, GrantState::active, ended}));
+  const std::string view = revocation.number ? "; " + said_of_view() : "";
+  reply(in_force_now({id, GrantState::active, ended + view}));
 }
 
 }  // namespace jit

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "jitd/core/engine_impl.hpp"
+#include "policy/delivered.hpp"
 #include "policy/document/envelope.hpp"
 #include "policy/document/verify.hpp"
 #include "policy/rules/people.hpp"
@@ -61,6 +62,7 @@ void EngineImpl::submit(const Caller* caller, std::string text, Reply<Outcome> r
   if (document->kind == Kind::event) {
     return refuse({Errc::refused, "this is an event, with which this host tells others: it goes to them", 0});
   }
+  if (const Delivery* delivery = delivery_of(says)) return on_delivery(caller, *document, *delivery, counted);
   refuse({Errc::refused,
           "this is a request, which this host makes itself: it goes to an approver ('jitctl approve FILE'), and the "
           "approval comes back",

@@ -1,5 +1,6 @@
 // What others are told, by event and by what lies in the outbox. Which words there are stands in jit-documents(5).
 #include "jitd/core/engine_impl.hpp"
+#include "policy/delivered.hpp"
 #include "policy/rules/people.hpp"
 #include "policy/text.hpp"
 
@@ -11,7 +12,8 @@ constexpr std::size_t kRemembered = 8192;  // documents that somebody was told a
 }  // namespace
 
 EventStamp EngineImpl::stamp() const {
-  return {*host_};
+  if (!lists_.known()) return {*host_};
+  return {*host_, lists_.number(), lists_.created()};
 }
 
 AuditEvent EngineImpl::tell(AuditEvent event, const std::string& what, const Life* life, Telling more) {
@@ -84,6 +86,8 @@ void EngineImpl::answer_for(const Fields& handed_in, const Verified& verified, c
     if (const auto request = ports_.store.request_of_ask(verified.digest)) about = *request;
   } else if (const Lock* lock = std::get_if<Lock>(&verified.document); lock != nullptr && !lock->lifts.empty()) {
     what = "unlocked";
+  } else if (delivery_of(verified.document) != nullptr) {
+    what = outcome.state == GrantState::active ? "delivered" : "filed";
   }
   Telling more;
   if (about) {

@@ -5,6 +5,7 @@
 #include "jitd/core/engine_impl.hpp"
 #include "policy/document/envelope.hpp"
 #include "policy/rules/people.hpp"
+#include "policy/rules/view.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -125,6 +126,11 @@ GrantView EngineImpl::view_of(Life& life, const Viewer& viewer) {
     view.waiting_for = judge(life, groups, When::activation).waiting_for;
     view.reviewable = !life.record.direct && viewer.person && may_review(*viewer.person, life.record);
   }
+  if (life.record.state == GrantState::active) {
+    if (const auto end = view_end(life.record); end && end->wall_s < life.record.not_after)
+      view.record.why += "; ends at " + format_utc(WallTime(Seconds(end->wall_s))) +
+                         " unless a newer list of revocations comes before";
+  }
   Result<std::optional<StoredDocument>> document = ports_.store.document(life.record.digest);
   if (document && *document) view.document = (*document)->text;
   return view;
@@ -233,6 +239,10 @@ RoleView EngineImpl::role_view(const Role& role, const Viewer& viewer) {
   const auto by_ticket = [](const Rule& rule) { return rule.when.ticket && rule.then == Rule::Then::approve; };
   if (decision.verdict != Verdict::approve && std::any_of(role.rules.begin(), role.rules.end(), by_ticket))
     view.rule += "; a ticket may do (-t)";
+  if (const auto bound = view_bound(role, host_->config.max_view_age)) {
+    view.rule += "; view of revocations " + in_words(*bound);
+    if (!decision.past_view.empty() && !decision.view_denies) view.rule += " (now: " + decision.past_view + ")";
+  }
   for (const auto& [digest, life] : lives_) {
     if (life->record.state == GrantState::active && life->record.role == role.name && own(viewer, life->record)) {
       view.grant = life->record.id;

@@ -1,5 +1,6 @@
 #include "jitd/server/check_config.hpp"
 
+#include "jitd/core/deliveries.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/own_files.hpp"
 #include "policy/rules/load.hpp"
@@ -8,47 +9,35 @@
 namespace jit {
 namespace {
 
-constexpr std::size_t kMaxConfig = 64 * 1024, kMaxFiles = 1000;
-
-Result<void> check_toml(const Paths& paths) {
-  const auto dir = open_own_dir(paths.etc_jit);
-  if (!dir) return tl::unexpected(dir.error());
-  const std::string path = paths.etc_jit + "/jitd.toml";
-  const auto text = read_own_file(dir->get(), "jitd.toml", kMaxConfig, path);
-  if (!text) {
-    if (text.error().code == Errc::not_found) return {};  // everything as it is by default
-    return tl::unexpected(text.error());
-  }
-  if (const auto config = parse_host_config(*text, path); !config) return tl::unexpected(config.error());
-  return {};
+// The configuration as jitd reads it, with what the owners delivered by it.
+Result<HostView> check_toml(const Paths& paths) {
+  const auto config = read_host_config(paths);
+  if (!config) return tl::unexpected(config.error());
+  HostView view;
+  view.config = *config;
+  read_deliveries(view, paths);
+  return view;
 }
 
-Result<Policy> check_policy(const Paths& paths) {
-  const std::string path = paths.etc_jit + "/policy.d";
-  const auto dir = open_own_dir(path);
-  if (!dir) return tl::unexpected(dir.error());
-  const auto names = list_dir(dir->get(), kMaxFiles);
-  if (!names) return within(path, names.error());
-  std::vector<PolicyText> files;
-  for (const auto& name : *names) {
-    if (name.starts_with('.') || !name.ends_with(".toml")) continue;
-    const std::string file = path + "/" + shown(name, 300);
-    auto text = read_own_file(dir->get(), name, kMaxPolicyFile, file);
-    if (!text) return tl::unexpected(text.error());
-    files.push_back({file, std::move(*text)});
-  }
-  return load_policy(std::move(files));
+Result<Policy> check_policy(const Paths& paths, const HostView& view) {
+  if (view.delivered_policy.damaged) return fail(Errc::invalid, view.delivered_policy.why_not);
+  auto files = read_policy_files(paths);
+  if (!files) return tl::unexpected(files.error());
+  for (PolicyText& file : delivered_policy(view.delivered_policy)) files->push_back(std::move(file));
+  return load_policy(std::move(*files));
 }
 
 }  // namespace
 
 ConfigFindings check_config(const Paths& paths) {
   ConfigFindings found;
-  if (const auto toml = check_toml(paths); !toml) found.errors.push_back(toml.error().message);
-  if (const auto policy = check_policy(paths))
+  const auto view = check_toml(paths);
+  if (!view) found.errors.push_back(view.error().message);
+  if (const auto policy = check_policy(paths, view.value_or(HostView{})))
     found.warnings = policy->warnings;
   else
     found.errors.push_back(policy.error().message);
+  if (view) found.warnings.insert(found.warnings.end(), view->warnings.begin(), view->warnings.end());
   const std::string trust = paths.etc_jit + "/trust/approvers";
   const auto dir = open_own_dir(paths.etc_jit + "/trust");
   const auto text = dir ? read_own_file(dir->get(), "approvers", kMaxTrustFile, trust)

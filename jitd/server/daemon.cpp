@@ -10,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "jitd/core/deliveries.hpp"
 #include "jitd/core/engine.hpp"
 #include "jitd/core/host_effector.hpp"
 #include "jitd/core/line_budget.hpp"
@@ -210,7 +211,11 @@ Result<void> Daemon::start_engine(const std::string& damaged) {
   waking_ = loop_->later([this] { woken(); });
   auto engine =
       Engine::start(Engine::Ports{clock_, *store_, *effector_, *helper_, write_journal, [this] { waking_.arm(0); },
-                                  *facts_, opened->lost, told_in(paths_.var + "/outbox", host_->trust.hosts)},
+                                  *facts_, opened->lost, told_in(paths_.var + "/outbox", host_->trust.hosts),
+                                  [this](Kind kind, const std::vector<std::string>& documents) {
+                                    return take_over(system_files(), paths_, host_->config, kind, documents);
+                                  },
+                                  [this] { reload(false); }},
                     host_);
   if (!engine) return tl::unexpected(engine.error());
   engine_ = std::move(*engine);

@@ -1,5 +1,7 @@
 // Verbs with which anybody looks: status, roles, show, list, pending, export, inspect. The engine shows each caller
 // what that caller may see (P8).
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 
@@ -66,6 +68,9 @@ void put_status(const VerbPorts& ports, const Caller& caller, const std::string&
     row.text(Tag::host, host->config.host).text(Tag::value, kVersion).number(Tag::count, active);
     put_policy_state(row, *host, caller);
     const auto health = ports.engine.health();
+    if (health.view.age)
+      row.text(Tag::note,
+               fmt::format("list {} of revocations, {} old", health.view.number, format_about(*health.view.age)));
     if (!health.clock.empty()) row.text(Tag::warning, clipped(shown(health.clock), 1024));
     if (!health.refusing.empty())
       row.text(Tag::warning,
@@ -77,7 +82,7 @@ void put_status(const VerbPorts& ports, const Caller& caller, const std::string&
 
 // in: nothing
 // out: items grant rows, then sessions: kind "session", grant, service, subject, pid, time; result host, policy,
-// value (version), count, warning*
+// value (version), count, note? (the view of revocations), warning*
 void on_status(const VerbPorts& ports, const Caller& caller, const wire::Frame&, Responder reply) {
   ports.engine.barred(caller, [&ports, caller, reply](const Result<std::string>& barred) {
     ports.engine.list(caller, false, false,
@@ -182,13 +187,20 @@ void on_export(const VerbPorts& ports, const Caller& caller, const wire::Frame& 
 }
 
 // in: nothing
-// out: result host, host_key, value (public key line), segment*, policy (digest), time, machine (digest), state
+// out: result host, host_key, value (public key line), segment*, policy (digest), time, machine (digest), state,
+// sequence? (number of the newest revocation list), duration? (how old the view of revocations is), limit? (the host's
+// own bound for that)
 void on_inspect(const VerbPorts& ports, const Caller&, const wire::Frame&, Responder reply) {
   const auto host = ports.host();
   reply.result(wire::Status::done, "", [&](wire::Writer& row) {
     put_identity(row, *host);
     row.text(Tag::policy, digest_text(host->policy.digest));
     row.number(Tag::time, static_cast<std::uint64_t>(ports.clock.now().wall_ms / 1000));
+    const auto view = ports.engine.health().view;
+    if (view.newest != 0) row.number(Tag::sequence, view.newest);
+    if (view.age) row.number(Tag::duration, static_cast<std::uint64_t>(view.age->count()));
+    if (const auto most = host->config.max_view_age)
+      row.number(Tag::limit, static_cast<std::uint64_t>(most->count()));
   });
 }
 

@@ -98,6 +98,15 @@ void on_health(const VerbPorts& ports, const Caller&, const wire::Frame&, Respon
                            {"clock", health.clock},
                            {"audit_sequence", std::to_string(health.audit_sequence)},
                            {"audit_head", health.audit_head}});
+  const auto& view = health.view;
+  if (view.number != 0) rows.emplace_back("view", std::to_string(view.number));
+  if (view.age) rows.emplace_back("view_age", std::to_string(view.age->count()));
+  if (view.created) rows.emplace_back("view_created", format_utc(*view.created));
+  if (view.next_update) rows.emplace_back("view_next_update", format_utc(*view.next_update));
+  for (const auto* state : {&host->delivered_policy, &host->delivered_trust})
+    if (state->counts)
+      rows.emplace_back("delivered_" + std::string(kind_name(state->counts->kind)),
+                        fmt::format("{}, signed by {}", state->counts->number, joined(state->counts->owners)));
   for (const auto& row : rows)
     if (!row.second.empty())
       (void)reply.item([&](wire::Writer& frame) {

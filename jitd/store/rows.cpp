@@ -306,6 +306,31 @@ void read(const SQLite::Statement& statement, Result<RevocationRecord>& into) {
   deliver(std::move(revocation), failed, into);
 }
 
+void bind(SQLite::Statement& statement, const ListRecord& list) {
+  statement.bind(1, as_int(list.number));
+  bind(statement, 2, list.digest);
+  statement.bind(3, list.created);
+  statement.bind(4, list.next_update);
+  statement.bind(5, list.boot_id);
+  statement.bind(6, as_int(list.boot_ms));
+  statement.bind(7, list.age_ms);
+  statement.bind(8, list.viewed ? 1 : 0);
+}
+
+void read(const SQLite::Statement& statement, Result<ListRecord>& into) {
+  ListRecord list;
+  std::optional<Error> failed;
+  list.number = static_cast<std::uint64_t>(int_at(statement, 0));
+  take(digest_at(statement, 1), list.digest, failed);
+  list.created = int_at(statement, 2);
+  list.next_update = int_at(statement, 3);
+  list.boot_id = text_at(statement, 4);
+  list.boot_ms = static_cast<std::uint64_t>(int_at(statement, 5));
+  list.age_ms = int_at(statement, 6);
+  list.viewed = int_at(statement, 7) != 0;
+  deliver(std::move(list), failed, into);
+}
+
 void bind(SQLite::Statement& statement, const ChainEntry& entry) {
   statement.bind(1, as_int(entry.sequence));
   statement.bind(2, entry.time);

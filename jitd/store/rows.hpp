@@ -38,18 +38,21 @@ inline constexpr const char* kLockColumns = "digest, users, keys, approvers, cre
 inline constexpr const char* kRevocationColumns =
     "digest, created, documents, users, approvers, every, reason, signers, revoker, roles";
 inline constexpr const char* kEventColumns = "sequence, created, keep_until, document, text";
+inline constexpr const char* kListColumns = "number, digest, created, next_update, boot_id, boot_ms, age_ms, viewed";
 inline constexpr const char* kAuditColumns = "sequence, time, event, fields, previous, hash";
 
 void bind(SQLite::Statement& statement, const StoredDocument& document);
 void bind(SQLite::Statement& statement, const GrantRecord& grant);
 void bind(SQLite::Statement& statement, const LockRecord& lock);
 void bind(SQLite::Statement& statement, const RevocationRecord& revocation);
+void bind(SQLite::Statement& statement, const ListRecord& list);
 void bind(SQLite::Statement& statement, const ChainEntry& entry);
 void bind(SQLite::Statement& statement, const StoredEvent& event);
 void read(const SQLite::Statement& statement, Result<StoredDocument>& into);
 void read(const SQLite::Statement& statement, Result<GrantRecord>& into);
 void read(const SQLite::Statement& statement, Result<LockRecord>& into);
 void read(const SQLite::Statement& statement, Result<RevocationRecord>& into);
+void read(const SQLite::Statement& statement, Result<ListRecord>& into);
 void read(const SQLite::Statement& statement, Result<ChainEntry>& into);
 void read(const SQLite::Statement& statement, Result<StoredEvent>& into);
 

@@ -108,8 +108,9 @@ ALTER TABLE grants ADD COLUMN session TEXT NOT NULL DEFAULT '';
 CREATE INDEX grants_by_uid ON grants (uid, role);
 )sql";
 
-// New in version 3: asks from elsewhere, and what is told of what happens here.
-constexpr const char* kAsksAndEvents = R"sql(
+// New in version 3: asks from elsewhere, what is told of what happens here, and numbered
+// revocation lists, those that the host's view needs.
+constexpr const char* kElsewhere = R"sql(
 ALTER TABLE grants ADD COLUMN ask TEXT NOT NULL DEFAULT '';
 CREATE TABLE asks (
   ask BLOB PRIMARY KEY REFERENCES documents (digest) ON DELETE CASCADE,
@@ -123,6 +124,16 @@ CREATE TABLE events (
   text TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_by_document ON events (document) WHERE document IS NOT NULL;
+CREATE TABLE lists (
+  number INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL CHECK (length(digest) = 32),
+  created INTEGER NOT NULL,
+  next_update INTEGER NOT NULL,
+  boot_id TEXT NOT NULL,
+  boot_ms INTEGER NOT NULL,
+  age_ms INTEGER NOT NULL,
+  viewed INTEGER NOT NULL
+) STRICT;
 )sql";
 
 }  // namespace
@@ -137,7 +148,7 @@ Result<void> prepare_schema(SQLite::Database& database) {
   if (version == kSchemaVersion) return {};
   SQLite::Transaction transaction(database);
   if (version < 2) database.exec(version == 0 ? kTables : kFromVersion1);
-  database.exec(kAsksAndEvents);
+  database.exec(kElsewhere);
   database.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   transaction.commit();
   return {};

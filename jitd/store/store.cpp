@@ -151,6 +151,29 @@ class SqliteStore final : public Store {
     return all<RevocationRecord>(select(rows::kRevocationColumns, "revocations ORDER BY created, digest"));
   }
 
+  Result<void> set_lists(const std::vector<ListRecord>& lists) override {
+    Result<void> done = run("DELETE FROM lists", [](SQLite::Statement&) {});
+    for (const ListRecord& list : lists) {
+      if (!done) return done;
+      done = write("INSERT INTO lists (" + std::string(rows::kListColumns) + ") VALUES (?,?,?,?,?,?,?,?)", list);
+    }
+    return done;
+  }
+
+  Result<std::vector<ListRecord>> lists() override {
+    return all<ListRecord>(select(rows::kListColumns, "lists ORDER BY number"));
+  }
+
+  Result<std::vector<StoredDocument>> documents_of(Kind kind) override {
+    return all<StoredDocument>(select(rows::kDocumentColumns, "documents WHERE kind = ? ORDER BY received, digest"),
+                               [&](SQLite::Statement& statement) { statement.bind(1, static_cast<int>(kind)); });
+  }
+
+  Result<void> drop(const Digest& document) override {
+    return run("DELETE FROM documents WHERE digest = ?",
+               [&](SQLite::Statement& statement) { rows::bind(statement, 1, document); });
+  }
+
   Result<void> append(const ChainEntry& entry) override {
     // INSERT alone: an entry that is there is never written over.
     appended_ = ChainHead{entry.sequence, entry.hash};

@@ -107,6 +107,20 @@ struct EventRange {
   std::uint64_t first = 1, last = 0;
 };
 
+// A numbered revocation list that came in and that the host's view still needs: the view's own, or one ahead of it
+// (core/revocation_view.hpp).
+struct ListRecord {
+  std::uint64_t number = 0;
+  Digest digest;
+  std::int64_t created = 0;      // seconds, wall; as it says, and no later than when it came
+  std::int64_t next_update = 0;  // seconds, wall
+  std::string boot_id;           // of boot_ms: when it came, or was first read in a later boot
+  std::uint64_t boot_ms = 0;
+  std::int64_t age_ms = 0;  // how old it was then, by the later of wall clock and mark
+  bool viewed = false;      // the view's own
+  bool operator==(const ListRecord&) const = default;
+};
+
 class Store {
  public:
   // Opens or makes the database; a newer schema than this release knows is refused; PRAGMA quick_check first. Errors:
@@ -143,6 +157,15 @@ class Store {
   [[nodiscard]] virtual Result<std::vector<LockRecord>> locks() = 0;
   [[nodiscard]] virtual Result<void> put(const RevocationRecord& revocation) = 0;
   [[nodiscard]] virtual Result<std::vector<RevocationRecord>> revocations() = 0;
+
+  // Numbered lists: these and no others.
+  [[nodiscard]] virtual Result<void> set_lists(const std::vector<ListRecord>& lists) = 0;
+  [[nodiscard]] virtual Result<std::vector<ListRecord>> lists() = 0;
+
+  // Documents that wait for others of their kind: parts of policy and trust. They are dropped when they are taken
+  // over.
+  [[nodiscard]] virtual Result<std::vector<StoredDocument>> documents_of(Kind kind) = 0;
+  [[nodiscard]] virtual Result<void> drop(const Digest& document) = 0;
 
   [[nodiscard]] virtual Result<void> append(const ChainEntry& entry) = 0;
   [[nodiscard]] virtual Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) = 0;

@@ -44,7 +44,7 @@ _jitctl() {
     grant) options+=' --user --role --on --segment --for --until --start --once -m --message -t --ticket --key -o --output' ;;
     sign) options+=' --key -o --output --yes' ;;
     payload) ;;
-    revoke) options+=' --user --approver --all --on --segment -m --message --key -o --output'; words=$(_jitctl_ids list --all) ;;
+    revoke) options+=' --user --approver --all --list --number --next-update --on --segment -m --message --key -o --output'; words=$(_jitctl_ids list --all) ;;
     lock) options+=' --fingerprint --approver --until --on --segment -m --message --key -o --output'; words=$(compgen -u) ;;
     unlock) options+=' --lock -m --message --on --segment --key -o --output'; words=$(compgen -u) ;;
     import) ;;
@@ -52,10 +52,11 @@ _jitctl() {
     verify) options+=' --approvers --hosts' ;;
     policy)
       case $below in
-        '') words='check show explain' ;;
+        '') words='check show explain sign' ;;
         check) ;;
         show) options+=' --dir' ;;
         explain) options+=' --user --duration --ticket --dir' ;;
+        sign) options+=' --number --on --segment -m --message --key -o --output' ;;
       esac ;;
     gate)
       case $below in
@@ -80,10 +81,11 @@ _jitctl() {
       esac ;;
     trust)
       case $below in
-        '') words='add list remove' ;;
+        '') words='add list remove sign' ;;
         add) options+=' --principal --file --valid-before --valid-after' ;;
         list) options+=' --file' ;;
         remove) options+=' --file' ;;
+        sign) options+=' --number --on --segment -m --message --key -o --output' ;;
       esac ;;
     source)
       case $below in
@@ -104,7 +106,7 @@ _jitctl() {
   fi
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
   case $command:$below in
-    approve:*|deny:*|sign:*|payload:*|import:*|verify:*|policy:check|trust:add) COMPREPLY+=($(compgen -f -- "$cur")) ;;
+    approve:*|deny:*|sign:*|payload:*|import:*|verify:*|policy:check|policy:sign|trust:add|trust:sign) COMPREPLY+=($(compgen -f -- "$cur")) ;;
   esac
 }
 complete -o filenames -o bashdefault -F _jitctl jitctl

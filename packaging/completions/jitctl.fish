@@ -95,6 +95,18 @@ complete -c jitctl -n '__jitctl_in sign' -l yes -d 'Do not ask'
 complete -c jitctl -n '__jitctl_in revoke' -l user -x -a '(__fish_complete_users)' -d 'Of this user'
 complete -c jitctl -n '__jitctl_in revoke' -l approver -x -d 'Approved by'
 complete -c jitctl -n '__jitctl_in revoke' -l all -d Everything
+complete -c jitctl -n '__jitctl_in revoke' -l list -d 'Make it a numbered list'
+complete -c jitctl -n '__jitctl_in revoke' -l number -x -d 'Of the list'
+complete -c jitctl -n '__jitctl_in revoke' -l next-update -x -a '1h 1d' -d 'When the next list is due'
+for command in policy trust
+    complete -c jitctl -n "__jitctl_in $command sign" -F
+    complete -c jitctl -n "__jitctl_in $command sign" -l number -x -d 'Above the last delivery'
+    complete -c jitctl -n "__jitctl_in $command sign" -l on -x -d Host
+    complete -c jitctl -n "__jitctl_in $command sign" -l segment -x -d Segment
+    complete -c jitctl -n "__jitctl_in $command sign" -s m -l message -x -d Why
+    complete -c jitctl -n "__jitctl_in $command sign" -l key -r -d Key
+    complete -c jitctl -n "__jitctl_in $command sign" -s o -l output -r -d Folder
+end
 complete -c jitctl -n '__jitctl_in lock' -a '(__fish_complete_users)'
 complete -c jitctl -n '__jitctl_in lock' -l fingerprint -x -d Key
 complete -c jitctl -n '__jitctl_in lock' -l approver -x -d Approver
@@ -105,7 +117,7 @@ complete -c jitctl -n '__jitctl_in export' -l all -d 'All you may see'
 complete -c jitctl -n '__jitctl_in export' -l to -x -a '(__fish_complete_directories)' -d Directory
 complete -c jitctl -n '__jitctl_in verify' -l approvers -rF -d 'Trust file'
 complete -c jitctl -n '__jitctl_in verify' -l hosts -rF -d 'Host keys you know'
-complete -c jitctl -n '__jitctl_at policy' -a 'check show explain'
+complete -c jitctl -n '__jitctl_at policy' -a 'check show explain sign'
 complete -c jitctl -n '__jitctl_in policy check' -a '(__fish_complete_directories)'
 complete -c jitctl -n '__jitctl_in policy show' -l dir -x -a '(__fish_complete_directories)' -d Directory
 complete -c jitctl -n '__jitctl_in policy explain' -l dir -x -a '(__fish_complete_directories)' -d Directory
@@ -134,7 +146,7 @@ complete -c jitctl -n '__jitctl_in replay' -l list -d 'Play none'
 complete -c jitctl -n '__jitctl_in replay' -l speed -x -d 'So many times as fast'
 complete -c jitctl -n '__jitctl_in replay' -l max-wait -x -d 'Cut pauses to seconds'
 complete -c jitctl -n '__jitctl_in audit verify' -l head -x -d 'Hash in the chain'
-complete -c jitctl -n '__jitctl_at trust' -a 'add list remove'
+complete -c jitctl -n '__jitctl_at trust' -a 'add list remove sign'
 complete -c jitctl -n '__jitctl_in trust add' -F
 complete -c jitctl -n '__jitctl_in trust add' -l principal -x -d Whose
 complete -c jitctl -n '__jitctl_in trust add' -l file -x -a 'approvers hosts requesters' -d File

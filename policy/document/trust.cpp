@@ -151,6 +151,11 @@ bool TrustLine::valid_at(WallTime now) const {
   return (!valid_after || now >= *valid_after) && (!valid_before || now < *valid_before);
 }
 
+Result<TrustLine> parse_trust_line(std::string_view text) {
+  if (text.find('\n') != std::string_view::npos) return fail(Errc::invalid, "it is more than one line");
+  return parse_line(text);
+}
+
 TrustFile parse_trust(std::string path, std::string_view text) {
   TrustFile file;
   file.path = std::move(path);

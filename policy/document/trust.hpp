@@ -22,6 +22,7 @@ struct TrustLine {
   std::optional<WallTime> valid_before;
   unsigned line = 0;  // 1-based
   std::string comment;
+  std::string file = {};  // another than the TrustFile's own; empty: that one
 
   [[nodiscard]] bool allows_namespace(std::string_view name_space) const;
   // Within [valid_after, valid_before).
@@ -41,6 +42,9 @@ inline constexpr std::size_t kMaxTrustLine = std::size_t{16} * 1024;
 // Never fails. Errors of a line: patterns or lists as principal, cert-authority, unknown options, times without Z, a
 // key that parse_public_key refuses, control characters. Blank lines and lines starting with # are skipped.
 [[nodiscard]] TrustFile parse_trust(std::string path, std::string_view text);
+
+// One such line by itself, where it stands in another file; without a number.
+[[nodiscard]] Result<TrustLine> parse_trust_line(std::string_view text);
 
 // The line as `jitctl trust add` writes it, with LF.
 [[nodiscard]] std::string to_text(const TrustLine& line);

@@ -96,10 +96,11 @@ Result<Verified> verify_document(Envelope envelope, const TrustSet& trust, std::
   if (!kind) return within(where, kind.error());
   const TrustFile* file = trust.for_kind(*kind);
   if (file == nullptr) {
-    return within(
-        where,
-        {Errc::refused,
-         fmt::format("a document of kind {} is not taken here: there is no trust file for it", kind_name(*kind)), 0});
+    const bool owned = *kind == Kind::policy || *kind == Kind::trust;
+    return within(where, {Errc::refused,
+                          fmt::format("a document of kind {} is not taken here: {}", kind_name(*kind),
+                                      owned ? "no [owners] are named" : "there is no trust file for it"),
+                          0});
   }
 
   std::vector<std::string> counted;

@@ -75,6 +75,33 @@ void check_reach(const Policy& policy, const Mentions& mentions, Problems& probl
   }
 }
 
+// Each role's bound on the view of revocations; one that asks for one more approver must be able to find one.
+void check_views(Policy& policy, const Mentions& mentions, Problems& problems) {
+  for (const auto& [name, own] : mentions.views) {
+    const auto it = policy.roles.find(name);
+    if (it == policy.roles.end()) continue;
+    Role& role = it->second;
+    role.view = view_of_role(own, mentions.default_view, problems);
+    if (!role.view || role.view->past != PastView::one_more) continue;
+    const auto& said = own.past.value ? own.past : mentions.default_view.past;
+    const std::set<PersonRef> approvers = approvers_of(policy, role);
+    const std::string more = "\"one-more\" of role " + in_quotes(name);
+    if (approvers.empty()) {
+      problems.add(said.place, said.path, more + ": it has no approvers");
+      continue;
+    }
+    for (std::size_t i = 0; i < role.rules.size(); ++i) {
+      const std::vector<Approval>& approvals = role.rules[i].approvals;
+      std::vector<Seats> seats = seats_of(policy, approvals);
+      const bool reachable = match(seats, {approvers.begin(), approvers.end()}).complete;
+      seats.push_back({approvers, 1});
+      if (!reachable || match(seats, {approvers.begin(), approvers.end()}).complete) continue;
+      problems.add(said.place, said.path,
+                   more + ": its approvers are too few for rule " + std::to_string(i + 1) + " and one more");
+    }
+  }
+}
+
 void warn_of_sets(Policy& policy, const Mentions& mentions) {
   for (const Mention& set : mentions.sets) {
     const auto named = [&](const Mention& asked) { return asked.name == set.name; };
@@ -128,6 +155,7 @@ void check_policy(Policy& policy, const Mentions& mentions, Problems& problems) 
   check_people(mentions, problems);
   check_names(policy, mentions, problems);
   check_reach(policy, mentions, problems);
+  check_views(policy, mentions, problems);
   if (!problems.none()) return;
   warn_of_sets(policy, mentions);
   warn_of_roles(policy);

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "policy/rules/policy.hpp"
 #include "policy/rules/toml_reader.hpp"
+#include "policy/rules/view.hpp"
 
 namespace jit {
 
@@ -24,6 +26,8 @@ struct Mention {
 // Everything that the loader saw and that only the whole can judge.
 struct Mentions {
   Seconds default_max_duration{0};
+  ViewKeys default_view;
+  std::map<std::string, ViewKeys> views;   // by role
   std::vector<Mention> users, principals;  // in [people]
   std::vector<Mention> sets;               // defined in [approvers]
   std::vector<Mention> asked;              // sets named in a `by`
@@ -34,7 +38,7 @@ struct Mentions {
   std::vector<Mention> excepted;  // groups in a gate's `except`
 };
 
-// Fills in default durations, adds problems and warnings.
+// Fills in what [defaults] says, adds problems and warnings.
 void check_policy(Policy& policy, const Mentions& mentions, Problems& problems);
 
 }  // namespace jit

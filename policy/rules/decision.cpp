@@ -4,6 +4,7 @@
 
 #include "policy/rules/matching.hpp"
 #include "policy/rules/pattern.hpp"
+#include "policy/rules/view.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -72,6 +73,36 @@ std::vector<PersonRef> counted(const Policy& policy, const std::vector<PersonRef
   return {result.begin(), result.end()};
 }
 
+// One place more than what is asked for otherwise, for any approver of the role.
+constexpr const char* kOneMore = "one more approver";
+
+// Lists a place that is still to be filled, or is, and whom that could be.
+void add_need(const Policy& policy, const std::string& by, const Seats& seats, unsigned have,
+              const std::vector<PersonRef>& consents, const Facts& facts, Decision& decision) {
+  const PersonRef user = person_of_user(policy, facts.user);
+  Need need{by, seats.count, have, {}};
+  for (const PersonRef& person : seats.who) {
+    if (std::find(consents.begin(), consents.end(), person) != consents.end()) continue;
+    if (!same_person(policy, person, user)) need.candidates.push_back(person.name);
+  }
+  decision.reasons.push_back(by + ": " + std::to_string(have) + " of " + std::to_string(seats.count));
+  if (have < seats.count && need.candidates.size() < seats.count - have)
+    decision.reasons.push_back(by + " has not enough other people to reach " + std::to_string(seats.count));
+  decision.needs.push_back(std::move(need));
+}
+
+// A rule that approves by itself, where the view of revocations is too old to leave it at that. A direct grant has
+// its own signature to begin with.
+void judge_one_more(const Policy& policy, const Role& role, const Wish& wish, const std::vector<PersonRef>& consents,
+                    const Facts& facts, Decision& decision) {
+  const std::set<PersonRef> approvers = approvers_of(policy, role);
+  std::vector<Seats> seats{{approvers, 1}};
+  if (wish.direct) seats.push_back({approvers, 1});
+  const Matching best = match(seats, consents);
+  add_need(policy, kOneMore, seats.back(), best.have.back(), consents, facts, decision);
+  decision.verdict = best.complete ? Verdict::approve : Verdict::review;
+}
+
 void judge_approve(const Policy& policy, const Role& role, const Wish& wish, const std::vector<PersonRef>& consents,
                    Decision& decision) {
   if (!wish.direct) {
@@ -93,26 +124,38 @@ void judge_approve(const Policy& policy, const Role& role, const Wish& wish, con
                                  : "a direct grant needs the signature of an approver of the role");
 }
 
-void judge_review(const Policy& policy, const Rule& rule, const std::vector<PersonRef>& consents, const Facts& facts,
-                  Decision& decision) {
-  const Matching best = match(policy, rule.approvals, consents);
-  const PersonRef user = person_of_user(policy, facts.user);
-  for (std::size_t i = 0; i < rule.approvals.size(); ++i) {
-    const Approval& approval = rule.approvals[i];
-    Need need{approval.by, approval.count, best.have[i], {}};
-    for (const PersonRef& person : persons_of_set(policy, approval.by)) {
-      if (std::find(consents.begin(), consents.end(), person) != consents.end()) continue;
-      if (!same_person(policy, person, user)) need.candidates.push_back(person.name);
-    }
-    decision.reasons.push_back(approval.by + ": " + std::to_string(need.have) + " of " + std::to_string(need.count));
-    if (need.have < need.count && need.candidates.size() < need.count - need.have)
-      decision.reasons.push_back(approval.by + " has not enough other people to reach " + std::to_string(need.count));
-    decision.needs.push_back(std::move(need));
+void judge_review(const Policy& policy, const Role& role, const Rule& rule, bool one_more,
+                  const std::vector<PersonRef>& consents, const Facts& facts, Decision& decision) {
+  std::vector<Seats> seats = seats_of(policy, rule.approvals);
+  if (one_more) seats.push_back({approvers_of(policy, role), 1});
+  const Matching best = match(seats, consents);
+  for (std::size_t i = 0; i < seats.size(); ++i) {
+    const std::string by = i < rule.approvals.size() ? rule.approvals[i].by : kOneMore;
+    add_need(policy, by, seats[i], best.have[i], consents, facts, decision);
   }
   if (!consents.empty()) decision.reasons.push_back("consent of " + names_of(consents));
   // A review rule that asks for nobody cannot be loaded; should one ever stand here, it approves nothing.
   const bool satisfied = best.complete && !rule.approvals.empty();
   decision.verdict = satisfied ? Verdict::approve : Verdict::review;
+}
+
+// What a host whose view of revocations is too old for the role makes of what a rule would grant.
+void apply_past_view(const ViewBound& bound, const Facts& facts, Decision& decision) {
+  decision.past_view = why_past(bound, facts.view_age);
+  switch (bound.past) {
+    case PastView::one_more:
+      decision.reasons.push_back(decision.past_view + ": one more approver is needed");
+      return;
+    case PastView::shorten:
+      decision.duration = std::min(decision.duration, bound.duration);
+      decision.reasons.push_back(decision.past_view + ": for at most " + format_duration(bound.duration));
+      return;
+    default:
+      decision.view_denies = decision.verdict == Verdict::approve || decision.verdict == Verdict::review;
+      decision.verdict = Verdict::deny;
+      decision.message = decision.past_view;
+      decision.reasons.push_back(decision.past_view);
+  }
 }
 
 }  // namespace
@@ -149,6 +192,10 @@ Decision decide(const Policy& policy, const Wish& wish, const Facts& facts, cons
   if (asked <= Seconds{0}) return denied("the role or this host allows no time at all");
 
   Decision decision;
+  const std::optional<ViewBound> bound = view_bound(*role, facts.max_view_age);
+  const bool past = bound && past_view(*bound, facts.view_age);
+  const bool one_more = past && bound->past == PastView::one_more;
+  const Seconds shortened = past && bound->past == PastView::shorten ? bound->duration : most;
   std::string spent;  // of rules that have given what they may
   decision.reasons.push_back(shown(facts.user, 256) + " is eligible through " + to_text(*eligible));
   for (std::size_t i = 0; i < role->rules.size(); ++i) {
@@ -157,7 +204,8 @@ Decision decide(const Policy& policy, const Wish& wish, const Facts& facts, cons
     const bool grants = rule.then == Rule::Then::approve || rule.then == Rule::Then::review;
     if (truth == Truth::no || (truth == Truth::unknown && grants)) continue;
     if (rule.then == Rule::Then::approve && !wish.direct) {
-      if (std::string why = past_total(rule, facts, std::min(asked, rule.limit_duration.value_or(asked)));
+      if (std::string why =
+              past_total(rule, facts, std::min({asked, shortened, rule.limit_duration.value_or(asked)}));
           !why.empty()) {
         spent = rule_text(*role, i) + why;
         decision.reasons.push_back(spent);
@@ -167,21 +215,29 @@ Decision decide(const Policy& policy, const Wish& wish, const Facts& facts, cons
 
     decision.rule = rule_text(*role, i);
     decision.message = rule.message;
-    decision.duration = std::min(asked, rule.limit_duration.value_or(asked));
+    decision.duration = decision.unshortened = std::min(asked, rule.limit_duration.value_or(asked));
     const std::vector<PersonRef> counting = counted(policy, consents, facts);
     if (rule.then == Rule::Then::approve) {
       judge_approve(policy, *role, wish, counting, decision);
+      if (one_more && decision.verdict == Verdict::approve)
+        judge_one_more(policy, *role, wish, counting, facts, decision);
     } else if (rule.then == Rule::Then::review) {
-      judge_review(policy, rule, counting, facts, decision);
+      judge_review(policy, *role, rule, one_more, counting, facts, decision);
     } else {
       decision.reasons.push_back(decision.rule + " denies" +
                                  (truth == Truth::unknown ? ", since what it asks for is not known" : ""));
     }
+    if (past && grants) apply_past_view(*bound, facts, decision);
     return decision;
   }
   decision.message = spent;
   decision.reasons.emplace_back("no rule of the role matches");
   return decision;
+}
+
+std::string at_most(const Decision& decision) {
+  if (decision.duration == decision.unshortened) return at_most(decision.duration, decision.rule);
+  return at_most(decision.duration) + ", since " + decision.past_view;
 }
 
 std::string at_most(Seconds most, const std::string& rule) {

@@ -8,6 +8,7 @@
 #include "policy/rules/checks.hpp"
 #include "policy/rules/pattern.hpp"
 #include "policy/rules/toml_reader.hpp"
+#include "policy/rules/view.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -20,12 +21,15 @@ std::string at(const Place& place) {
   return place.file + ":" + std::to_string(place.line);
 }
 
+std::string_view name_of(const PolicyText& file) {
+  return std::string_view(file.file).substr(file.file.rfind('/') + 1);
+}
+
 // Digest of names and texts, each with its length before it, so that no two sets of files have the same.
 Digest digest_of(const std::vector<PolicyText>& files) {
   std::string all;
   for (const PolicyText& file : files) {
-    const std::string_view name = std::string_view(file.file).substr(file.file.rfind('/') + 1);
-    for (const std::string_view part : {name, std::string_view(file.text)}) {
+    for (const std::string_view part : {name_of(file), std::string_view(file.text)}) {
       all += std::to_string(part.size()) + ":";
       all += part;
     }
@@ -84,7 +88,17 @@ class Loader {
     if (const auto duration = table.duration("max_duration");
         duration && first_definition("defaults.max_duration", place))
       mentions.default_max_duration = *duration;
+    const ViewKeys view = read_view_keys(table);
+    default_to(view.most, mentions.default_view.most);
+    default_to(view.past, mentions.default_view.past);
+    default_to(view.duration, mentions.default_view.duration);
+    default_to(view.end, mentions.default_view.end);
     table.finish();
+  }
+
+  template <class T>
+  void default_to(const Said<T>& said, Said<T>& key) {
+    if (said.value && first_definition(said.path, said.place)) key = said;
   }
 
   void read_person(const std::string& name, TableReader& table) {
@@ -169,6 +183,7 @@ class Loader {
     const std::string on_end = table.text("on_end").value_or("terminate");
     if (on_end != "terminate" && on_end != "leave") table.problem("on_end", "must be \"terminate\" or \"leave\"");
     role.terminate_on_end = on_end != "leave";
+    const ViewKeys view = read_view_keys(table);
     for (TableReader& sudo : table.tables("sudo")) read_sudo(sudo, role);
     for (TableReader& rule : table.tables("rules")) read_rule(rule, role);
     table.finish();
@@ -181,7 +196,9 @@ class Loader {
       if (!role.dangerous && root_equivalent_group(group))
         table.problem("groups", in_quotes(group) + " is as good as root; say dangerous = true if that is meant");
     }
-    if (first_definition(table.path(""), role.place)) policy.roles.emplace(name, std::move(role));
+    if (!first_definition(table.path(""), role.place)) return;
+    mentions.views.emplace(name, view);
+    policy.roles.emplace(name, std::move(role));
   }
 
   void read_sudo(TableReader& table, Role& role) {
@@ -323,7 +340,9 @@ class Loader {
 }  // namespace
 
 Result<Policy> load_policy(std::vector<PolicyText> files, std::vector<std::string>* all) {
-  std::sort(files.begin(), files.end(), [](const PolicyText& a, const PolicyText& b) { return a.file < b.file; });
+  std::sort(files.begin(), files.end(), [](const PolicyText& a, const PolicyText& b) {
+    return std::pair(name_of(a), std::string_view(a.file)) < std::pair(name_of(b), std::string_view(b.file));
+  });
   Problems problems;
   Loader loader(problems);
   for (const PolicyText& file : files) loader.read(file);

@@ -17,7 +17,8 @@ struct PolicyText {
 
 inline constexpr std::size_t kMaxPolicyFile = std::size_t{1024} * 1024;
 
-// Files in name order, whatever order they come in. Errors name file, line and key, for example
+// Files in the order of their names, without folders, whatever order they come in. Errors name file, line and key,
+// for example
 //   /etc/jit/policy.d/10-dba.toml:12: roles.dba.rules[1].escalate: this release cannot enforce it yet; remove the key
 // (rules[1] is the first). Unknown keys, wrong types, a second definition of a role, person, set or gate (naming
 // both), a role without max_duration here or in [defaults], an unknown set or gate, counts that the sets cannot reach

@@ -3,24 +3,33 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
-#include <set>
+#include <utility>
 
 namespace jit {
 
+std::vector<Seats> seats_of(const Policy& policy, const std::vector<Approval>& approvals) {
+  std::vector<Seats> seats;
+  seats.reserve(approvals.size());
+  for (const Approval& approval : approvals) seats.push_back({persons_of_set(policy, approval.by), approval.count});
+  return seats;
+}
+
 Matching match(const Policy& policy, const std::vector<Approval>& approvals, std::vector<PersonRef> persons) {
+  return match(seats_of(policy, approvals), std::move(persons));
+}
+
+Matching match(const std::vector<Seats>& seats, std::vector<PersonRef> persons) {
   std::sort(persons.begin(), persons.end());
   persons.erase(std::unique(persons.begin(), persons.end()), persons.end());
 
   struct Slot {
-    std::size_t approval;
+    std::size_t seats;
     std::optional<std::size_t> person;
   };
   std::vector<Slot> slots;
-  std::vector<std::set<PersonRef>> sets;
-  for (std::size_t i = 0; i < approvals.size(); ++i) {
-    sets.push_back(persons_of_set(policy, approvals[i].by));
+  for (std::size_t i = 0; i < seats.size(); ++i) {
     // More places than persons stay empty all the same: no need to make them.
-    const std::size_t places = std::min<std::size_t>(approvals[i].count, persons.size() + 1);
+    const std::size_t places = std::min<std::size_t>(seats[i].count, persons.size() + 1);
     slots.insert(slots.end(), places, Slot{i, std::nullopt});
   }
 
@@ -28,7 +37,7 @@ Matching match(const Policy& policy, const std::vector<Approval>& approvals, std
   std::vector<bool> visited;
   const std::function<bool(std::size_t)> place = [&](std::size_t person) {
     for (std::size_t i = 0; i < slots.size(); ++i) {
-      if (visited[i] || !sets[slots[i].approval].contains(persons[person])) continue;
+      if (visited[i] || !seats[slots[i].seats].who.contains(persons[person])) continue;
       visited[i] = true;
       if (!slots[i].person || place(*slots[i].person)) {
         slots[i].person = person;
@@ -43,12 +52,12 @@ Matching match(const Policy& policy, const std::vector<Approval>& approvals, std
   }
 
   Matching result;
-  result.have.assign(approvals.size(), 0);
+  result.have.assign(seats.size(), 0);
   for (const Slot& slot : slots)
-    if (slot.person) ++result.have[slot.approval];
+    if (slot.person) ++result.have[slot.seats];
   result.complete = true;
-  for (std::size_t i = 0; i < approvals.size(); ++i)
-    result.complete = result.complete && result.have[i] >= approvals[i].count;
+  for (std::size_t i = 0; i < seats.size(); ++i)
+    result.complete = result.complete && result.have[i] >= seats[i].count;
   return result;
 }
 

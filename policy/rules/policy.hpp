@@ -67,6 +67,16 @@ struct SudoRule {
   Recording record = Recording::none;
 };
 
+// What a role does once the host's view of revocations is too old for it, or while there is none.
+enum class PastView : std::uint8_t { refuse, shorten, one_more };
+
+struct ViewBound {
+  Seconds most{0};  // from this age on it is too old
+  PastView past = PastView::refuse;
+  Seconds duration{0};  // shorten: at most this long
+  bool end = false;     // grants in force end when that age is reached
+};
+
 struct Role {
   std::string name;
   std::string description;
@@ -78,6 +88,7 @@ struct Role {
   bool dangerous = false;
   bool terminate_on_end = true;  // on_end: what runs under a grant ends with it
   Seconds max_duration{0};
+  std::optional<ViewBound> view;  // of revocations; nullopt: the policy does not say (rules/view.hpp)
   std::vector<Rule> rules;
   Place place;
 };

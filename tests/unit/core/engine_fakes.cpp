@@ -32,9 +32,9 @@ Result<void> FakeEffector::record_end(const Entitlement& entitlement) {
   if (known != disk.end() && !known->second.active) return jit::fail(Errc::refused, "it is marked ended");
   disk[entitlement.grant] = {entitlement.grant,
                              digest_text(entitlement.digest),
-                             entitlement.not_after,
+                             entitlement.ends_at(),
                              boot,
-                             entitlement.boot_deadline_ms,
+                             entitlement.ends_at_boot_ms(),
                              true,
                              ""};
   return {};
@@ -47,6 +47,21 @@ Result<void> FakeEffector::give_all(const std::vector<Entitlement>& entitlements
     for (const Entitlement& one : entitlements) {
       if (one.user == cannot_be_given) return jit::fail(Errc::refused, "this one failed on purpose");
       given[one.grant] = one;
+    }
+    return {};
+  });
+}
+
+Result<void> FakeEffector::move_ends(const std::vector<Entitlement>& entitlements) {
+  return plug_.through([&]() -> Result<void> {
+    if (Result<void> fine = failing("move_ends"); !fine) return fine;
+    for (const Entitlement& one : entitlements) {
+      const auto known = disk.find(one.grant);
+      if (known == disk.end() || !known->second.active) continue;
+      known->second.not_after = one.ends_at();
+      known->second.boot_ms = one.ends_at_boot_ms();
+      known->second.boot_id = boot;
+      if (const auto held = given.find(one.grant); held != given.end()) held->second = one;
     }
     return {};
   });

@@ -97,6 +97,10 @@ class WrappedStore final : public Store {
   Result<std::vector<LockRecord>> locks() override { return store_->locks(); }
   Result<void> put(const RevocationRecord& one) override { return store_->put(one); }
   Result<std::vector<RevocationRecord>> revocations() override { return store_->revocations(); }
+  Result<void> set_lists(const std::vector<ListRecord>& all) override { return store_->set_lists(all); }
+  Result<std::vector<ListRecord>> lists() override { return store_->lists(); }
+  Result<std::vector<StoredDocument>> documents_of(Kind kind) override { return store_->documents_of(kind); }
+  Result<void> drop(const Digest& document) override { return store_->drop(document); }
   Result<void> append(const ChainEntry& one) override { return store_->append(one); }
   Result<std::vector<ChainEntry>> audit(std::uint64_t from, std::size_t limit) override {
     return store_->audit(from, limit);
@@ -175,6 +179,10 @@ void World::start() {
                       facts,
                       lost,
                       told};
+  ports.take_over = [this](Kind kind, const std::vector<std::string>& documents) {
+    return plug.through([&] { return take_over(kind, documents); });
+  };
+  ports.reload = [this] { reload(); };
   Result<std::unique_ptr<Engine>> started = Engine::start(std::move(ports), view());
   if (!started) FAIL(started.error().message);
   engine = std::move(*started);
@@ -232,9 +240,12 @@ std::shared_ptr<const HostView> World::view() {
   made->config = config;
   made->key = &key("host");
   made->host_key = fingerprint(made->key->public_key());
-  Result<Policy> policy = load_policy({{"test.toml", policy_text}});
+  made->delivered_policy = state_of(Kind::policy);
+  made->delivered_trust = state_of(Kind::trust);
+  Result<Policy> policy = load_policy(policy_texts(delivered[Kind::policy]));
   if (!policy) FAIL(policy.error().message);
   made->policy = std::move(*policy);
+  made->trust.owners = config.owners.keys;
   made->trust.approvers.lines = lines;
   made->trust.approvers.path = "approvers";
   made->trust.requesters.lines = askers;
@@ -243,6 +254,52 @@ std::shared_ptr<const HostView> World::view() {
   TrustFile own = parse_trust("hosts", config.host + " " + public_key_line(made->key->public_key()) + "\n");
   made->trust.hosts = own;
   return made;
+}
+
+void World::lose_database() {
+  stop();
+  Result<std::unique_ptr<Store>> opened = Store::open(":memory:");
+  REQUIRE(opened);
+  store = std::make_unique<WrappedStore>(std::move(*opened), *this);
+}
+
+void World::own(const std::vector<std::string>& owners, unsigned count) {
+  config.owners.keys = {"[owners]", {}, {}};
+  for (const std::string& name : owners) {
+    Result<TrustLine> line = parse_trust_line(name + " " + public_key_line(key(name).public_key()));
+    REQUIRE(line);
+    config.owners.keys.lines.push_back(*line);
+  }
+  config.owners.count = count;
+}
+
+std::vector<PolicyText> World::policy_texts(const std::vector<std::string>& delivered_policy) const {
+  std::vector<PolicyText> texts{{"test.toml", policy_text}};
+  const auto together = put_together(delivered_policy, Kind::policy, config.owners);
+  if (!together) return texts;
+  for (const Delivery::File& file : together->files) texts.push_back({file.name, file.text});
+  return texts;
+}
+
+DeliveredState World::state_of(Kind kind) const {
+  DeliveredState state;
+  const auto found = delivered.find(kind);
+  if (found == delivered.end()) return state;
+  state.number = number_of(found->second);
+  if (auto together = put_together(found->second, kind, config.owners)) state.counts = std::move(*together);
+  return state;
+}
+
+Result<void> World::take_over(Kind kind, const std::vector<std::string>& documents) {
+  if (cannot_take_over) return tl::unexpected(*cannot_take_over);
+  if (auto together = put_together(documents, kind, config.owners); !together)
+    return tl::unexpected(together.error());
+  if (kind == Kind::policy) {
+    if (const auto policy = load_policy(policy_texts(documents)); !policy)
+      return jit::fail(Errc::refused, policy.error().message);
+  }
+  delivered[kind] = documents;
+  return {};
 }
 
 void World::reload() {
@@ -332,6 +389,27 @@ Lock World::lock() const {
   made.hosts = {config.host};
   made.created = now();
   made.reason = "laptop lost";
+  made.nonce = make_nonce();
+  return made;
+}
+
+Revocation World::list(std::uint64_t number) const {
+  Revocation made = revocation();
+  made.number = number;
+  made.next_update = made.created + kHour;
+  return made;
+}
+
+PolicyDocument World::delivery(std::uint64_t number, const std::string& text, std::uint64_t part,
+                               std::uint64_t parts) const {
+  PolicyDocument made;
+  made.hosts = {config.host};
+  made.number = number;
+  made.part = part;
+  made.parts = parts;
+  made.created = now();
+  made.reason = "more roles";
+  made.files = {{"50-delivered-" + std::to_string(part) + ".toml", text}};
   made.nonce = make_nonce();
   return made;
 }
@@ -475,8 +553,8 @@ std::string World::inconsistency() {
     const auto& known = on_the_way.contains(grant) ? on_the_way : in_force;
     if (!known.contains(grant)) return grant + " is held, and no grant in force says so";
     if (to_text(entitlement.effects) != known.at(grant).effects) return grant + " holds something else";
-    if (clock.at.wall_ms >= entitlement.not_after * 1000) return grant + " is held past its end by the wall clock";
-    if (clock.at.boot_ms >= entitlement.boot_deadline_ms) return grant + " is held past its end by the boot clock";
+    if (clock.at.wall_ms >= entitlement.ends_at() * 1000) return grant + " is held past its end by the wall clock";
+    if (clock.at.boot_ms >= entitlement.ends_at_boot_ms()) return grant + " is held past its end by the boot clock";
   }
   for (const auto& [grant, one] : in_force) {
     if (!host.given.contains(grant)) return grant + " is in force and not held";

@@ -65,6 +65,7 @@ class FakeEffector final : public Effector {
   explicit FakeEffector(Plug& plug) : plug_(plug) {}
   Result<void> prepare_all(const std::vector<Entitlement>& entitlements) override;
   Result<void> give_all(const std::vector<Entitlement>& entitlements) override;
+  Result<void> move_ends(const std::vector<Entitlement>& entitlements) override;
   Taken take(const std::vector<EndOrder>& orders) override;
   Taken reconcile(const std::vector<Entitlement>& wanted) override;
   Result<void> publish(const std::vector<Entitlement>& wanted) override;
@@ -92,7 +93,7 @@ class FakeEffector final : public Effector {
 
   [[nodiscard]] bool member(const std::string& user, const std::string& group) const;
   [[nodiscard]] bool nothing_held() const { return given.empty() && board.empty(); }
-  // A failure for the named call ("prepare", "give", "publish", "take", "reconcile"), so many times.
+  // A failure for the named call ("prepare", "give", "publish", "take", "reconcile", "move_ends"), so many times.
   void fail(const std::string& call, Errc code, int times) { failures[call] = {code, times}; }
 
   std::map<std::string, Entitlement> given;              // by grant
@@ -184,6 +185,8 @@ class World {
   void distrust(const std::string& principal);
   void reload();
   [[nodiscard]] std::shared_ptr<const HostView> view();
+  void lose_database();                                              // restart() is to follow
+  void own(const std::vector<std::string>& owners, unsigned count);  // of [owners]; reload() is to follow
 
   SigningKey& key(const std::string& name);  // made when first named
   [[nodiscard]] std::string sign(const Document& document, const std::vector<std::string>& keys);
@@ -194,6 +197,9 @@ class World {
   [[nodiscard]] AskDocument ask_of(const std::string& user, const std::string& role) const;
   [[nodiscard]] Revocation revocation() const;
   [[nodiscard]] Lock lock() const;
+  [[nodiscard]] Revocation list(std::uint64_t number) const;  // that names nothing
+  [[nodiscard]] PolicyDocument delivery(std::uint64_t number, const std::string& text, std::uint64_t part = 1,
+                                        std::uint64_t parts = 1) const;
   [[nodiscard]] WallTime now() const { return clock.at.wall(); }
 
   // Calls, with the answer or nothing when it did not come.
@@ -237,12 +243,17 @@ class World {
   Machine machine;
   std::string lost;  // the database before this one
   HostConfig config;
+  std::map<Kind, std::vector<std::string>> delivered;  // what lies in VAR/delivered, by kind
+  std::optional<Error> cannot_take_over;
   std::vector<JournalLine> journal;
   int woken = 0;
   std::unique_ptr<Store> store;
   std::unique_ptr<Engine> engine;
 
  private:
+  [[nodiscard]] Result<void> take_over(Kind kind, const std::vector<std::string>& documents);
+  [[nodiscard]] std::vector<PolicyText> policy_texts(const std::vector<std::string>& delivered_policy) const;
+  [[nodiscard]] DeliveredState state_of(Kind kind) const;
   std::map<std::string, SigningKey> keys_;
 };
 

@@ -135,12 +135,15 @@ TEST_CASE("keys of later releases and unknown keys are errors that name file, li
       {role("", "\n[[roles.r.rules]]\nthen = \"approve\"\nlimits = { from = [\"10.0.0.0/8\"] }\n"),
        "p.toml:7: roles.r.rules[1].limits.from" + later},
       {role("elegible = [\"bob\"]\n"),
-       "p.toml:4: roles.r.elegible: unknown key; known here: dangerous, description, eligible, groups, max_duration, "
-       "on_end, opens, rules, segments and sudo"},
+       "p.toml:4: roles.r.elegible: unknown key; known here: dangerous, description, eligible, "
+       "end_past_view_age, groups, max_duration, max_view_age, on_end, opens, past_view_age, past_view_duration, "
+       "rules, "
+       "segments and sudo"},
       {"[default]\nmax_duration = \"1h\"\n",
        "p.toml:1: default: unknown key; known here: approvers, defaults, gates, people and roles"},
       {"[defaults]\n\"max\\u001bduration\" = \"1h\"\n",
-       "p.toml:2: defaults.\"max\\x1bduration\": unknown key; known here: max_duration"},
+       "p.toml:2: defaults.\"max\\x1bduration\": unknown key; known here: end_past_view_age, max_duration, "
+       "max_view_age, past_view_age and past_view_duration"},
       {"[people.x]\nuser = [\"x\"]\n", "p.toml:2: people.x.user: unknown key; known here: principals and users"},
   });
 }

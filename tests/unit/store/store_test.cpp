@@ -220,7 +220,7 @@ TEST_CASE("a database of an older release keeps its grants and takes what newer 
   {
     SQLite::Database database(dir.db(), SQLite::OPEN_READWRITE);
     database.exec("ALTER TABLE grants DROP COLUMN ask");
-    for (const std::string table : {"asks", "events"}) database.exec("DROP TABLE " + table);
+    for (const std::string table : {"asks", "events", "lists"}) database.exec("DROP TABLE " + table);
     if (version == 1) {
       database.exec("DROP INDEX grants_by_uid");
       for (const std::string column : {"start", "extends", "once", "session"})
@@ -302,6 +302,49 @@ TEST_CASE("events come back in order, and go from the front", "[store]") {
   CHECK(range() == std::pair<std::uint64_t, std::uint64_t>(12, 20));
   REQUIRE(store->forget_events(0, 5000));
   CHECK_FALSE(*store->event_range());
+}
+
+TEST_CASE("a database of the second release has no lists yet, and takes them", "[store][lists]") {
+  const Dir dir;
+  {
+    const auto store = open(dir);
+    REQUIRE(store->put(grant("a", GrantState::active)));
+  }
+  {
+    SQLite::Database database(dir.db(), SQLite::OPEN_READWRITE);
+    database.exec("ALTER TABLE grants DROP COLUMN ask");
+    for (const std::string table : {"asks", "events", "lists"}) database.exec("DROP TABLE " + table);
+    database.exec("PRAGMA user_version = 2");
+  }
+  const ListRecord viewed{7, sha256("seven"), 1000, 2000, "boot", 123456, 5000, true};
+  ListRecord ahead = viewed;
+  ahead.number = 1ULL << 53U;
+  ahead.viewed = false;
+  {
+    const auto store = open(dir);
+    CHECK(store->lists()->empty());
+    REQUIRE(store->set_lists({ahead, viewed}));
+  }
+  const auto store = open(dir);
+  CHECK(*store->lists() == std::vector<ListRecord>{viewed, ahead});
+  REQUIRE(store->set_lists({ahead}));
+  CHECK(*store->lists() == std::vector<ListRecord>{ahead});
+  CHECK(store->grants(0)->size() == 1);
+}
+
+TEST_CASE("documents of a kind are found, and dropped when they are not waited for any more", "[store]") {
+  const Dir dir;
+  const auto store = open(dir);
+  StoredDocument part = document("part");
+  part.kind = Kind::policy;
+  REQUIRE(store->put(part));
+  REQUIRE(store->put(document("review")));
+  REQUIRE(store->documents_of(Kind::policy)->size() == 1);
+  CHECK(store->documents_of(Kind::policy)->front().digest == part.digest);
+  CHECK(store->documents_of(Kind::trust)->empty());
+  REQUIRE(store->drop(part.digest));
+  CHECK(store->documents_of(Kind::policy)->empty());
+  CHECK(*store->document(sha256("review")));
 }
 
 TEST_CASE("what rules gave by themselves is found by user and role, in force or since a time", "[store]") {
