@@ -74,10 +74,11 @@ Command* Commands::add_family_to(CLI::App& parent, const std::string& name, cons
 }
 
 void add_all(Commands& commands) {
-  for (const auto add : {add_roles,   add_request, add_extend,  add_run,    add_status, add_show,   add_list,
-                         add_release, add_pending, add_approve, add_deny,   add_grant,  add_sign,   add_payload,
-                         add_revoke,  add_lock,    add_unlock,  add_import, add_export, add_verify, add_policy,
-                         add_gate,    add_audit,   add_replay,  add_trust,  add_doctor, add_setup,  add_source}) {
+  for (const auto add :
+       {add_roles,   add_request, add_extend, add_run,    add_status, add_show,    add_list,   add_release,
+        add_pending, add_approve, add_deny,   add_grant,  add_sign,   add_payload, add_revoke, add_lock,
+        add_unlock,  add_hosts,   add_import, add_export, add_verify, add_source,  add_policy, add_gate,
+        add_audit,   add_replay,  add_trust,  add_enrol,  add_doctor, add_setup}) {
     add(commands);
   }
 }

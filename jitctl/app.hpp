@@ -70,19 +70,18 @@ void add_payload(Commands& commands);
 void add_revoke(Commands& commands);
 void add_lock(Commands& commands);
 void add_unlock(Commands& commands);
+void add_hosts(Commands& commands);
 void add_import(Commands& commands);
 void add_export(Commands& commands);
 void add_verify(Commands& commands);
+void add_source(Commands& commands);
 void add_policy(Commands& commands);
 void add_gate(Commands& commands);
 void add_audit(Commands& commands);
 void add_replay(Commands& commands);
 void add_trust(Commands& commands);
+void add_enrol(Commands& commands);
 void add_doctor(Commands& commands);
 void add_setup(Commands& commands);
-void add_source(Commands& commands);
-// Below `source`: others are in files of their own, too.
-void add_source_index(Commands& commands, Command* source);
-void add_source_init(Commands& commands, Command* source);
 
 }  // namespace jit::ctl

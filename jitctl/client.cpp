@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -20,9 +22,14 @@ constexpr std::size_t kMaxItems = 200000;  // more is not a reply of ours
 volatile std::sig_atomic_t interrupted = 0;
 constexpr std::array<int, 3> kSignals = {SIGINT, SIGTERM, SIGHUP};
 std::array<struct sigaction, kSignals.size()> before_interrupt;
+volatile std::sig_atomic_t interrupt_event = -1;
 
 extern "C" void on_interrupt(int number) noexcept {
   interrupted = number;
+  const int before = errno;
+  const std::uint64_t one = 1;
+  if (interrupt_event >= 0 && ::write(interrupt_event, &one, sizeof one) < 0) interrupted = number;  // it is full
+  errno = before;
 }
 
 tl::unexpected<Error> unreachable(std::string_view what) {
@@ -34,6 +41,8 @@ tl::unexpected<Error> unreachable(std::string_view what) {
 
 Interrupt::Interrupt(Signals signals) noexcept : count_(signals == Signals::all ? kSignals.size() : 1) {
   interrupted = 0;
+  event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  interrupt_event = event_.get();
   struct sigaction action {};
   action.sa_handler = on_interrupt;  // no SA_RESTART: poll is to come back
   sigemptyset(&action.sa_mask);
@@ -42,6 +51,7 @@ Interrupt::Interrupt(Signals signals) noexcept : count_(signals == Signals::all 
 
 Interrupt::~Interrupt() {
   for (std::size_t i = 0; i < count_; ++i) ::sigaction(kSignals[i], &before_interrupt[i], nullptr);
+  interrupt_event = -1;
 }
 
 int Interrupt::signal() noexcept {

@@ -45,8 +45,11 @@ class Interrupt {
   Interrupt& operator=(const Interrupt&) = delete;
   [[nodiscard]] static bool pressed() noexcept { return signal() != 0; }
   [[nodiscard]] static int signal() noexcept;  // which; 0: none
+  // Readable from then on, for whoever waits in poll(2); -1 where there is none to be had.
+  [[nodiscard]] int descriptor() const noexcept { return event_.get(); }
 
  private:
+  UniqueFd event_;
   std::size_t count_;
 };
 

@@ -24,6 +24,11 @@ Option* Option::delimiter(char between) {
   return this;
 }
 
+Option* Option::one_each() {
+  option_->allow_extra_args(false);
+  return this;
+}
+
 bool Option::given() const {
   return option_->count() > 0;
 }

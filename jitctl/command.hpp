@@ -23,6 +23,7 @@ class Option {
   Option* check(std::string (*problem)(const std::string&));
   Option* type_name(const std::string& name);  // as --help shows the value
   Option* delimiter(char between);             // several values in one word
+  Option* one_each();                          // one value each time that it is given; what follows is no other
   [[nodiscard]] bool given() const;            // on the command line that was parsed
 
  private:

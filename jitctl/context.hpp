@@ -4,8 +4,10 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +15,7 @@
 
 #include "jitctl/client.hpp"
 #include "jitctl/foreground.hpp"
+#include "jitd/sync/mailbox.hpp"
 #include "jitd/sys/spawn.hpp"
 #include "policy/document/effects.hpp"
 #include "policy/result.hpp"
@@ -33,6 +36,7 @@ struct Places {
   std::string proc = "/proc";
   std::string recordings = kRecordingDir;
   std::string systemd = "/run/systemd/system";  // there where systemd is the init (sd_booted(3))
+  std::string sync = "/var/lib/jit-sync";       // what jitd-sync says of its sources
 };
 
 // Four of them, by random_device.
@@ -63,6 +67,13 @@ struct Context {
   std::function<std::string()> make_digits = random_digits;
   // Runs a command in our place; tests say otherwise.
   std::function<Result<int>(const std::vector<std::string>&)> foreground = run_in_foreground;
+
+  // Opens the mailbox of a source.
+  std::function<Result<std::unique_ptr<Mailbox>>(const SourceSpec&)> open_mailbox = {};
+  // For how long something took: milliseconds that only go forward. And until `other` (-1: none) is readable, or so
+  // long.
+  std::function<std::chrono::milliseconds()> ticks = {};
+  std::function<void(int other, std::chrono::milliseconds)> pause = {};
 
   // True when a question can be put to a person and the answer is theirs.
   [[nodiscard]] bool can_ask() const { return in_terminal && !json; }

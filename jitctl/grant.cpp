@@ -4,6 +4,7 @@
 
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
+#include "jitctl/issue.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -12,8 +13,7 @@ namespace {
 struct Options {
   std::string user, role, duration, until, start, reason, ticket;
   bool once = false;
-  Where where;
-  SignOptions sign;
+  IssueOptions issue;
 };
 
 // How long a grant by duration may wait for its signatures before it begins.
@@ -21,11 +21,9 @@ constexpr Seconds kActivateWithin = std::chrono::hours(24);
 
 Outcome grant(Context& context, const Options& options) {
   if (options.duration.empty() == options.until.empty()) return usage(context, "grant takes either --for or --until");
-  const auto where = where_to(context, options.where);
-  if (!where) return tl::unexpected(where.error());
+  auto elsewhere = open_elsewhere(context, options.issue.source, options.issue.sign.out);
+  if (!elsewhere) return tl::unexpected(elsewhere.error());
   GrantDocument document;
-  document.hosts = where->hosts;
-  document.segments = where->segments;
   document.user = options.user;
   document.role = options.role;
   document.reason = options.reason;
@@ -48,9 +46,7 @@ Outcome grant(Context& context, const Options& options) {
     document.duration = *duration;
     document.activate_by = document.not_before.value_or(document.created) + kActivateWithin;
   }
-  const auto text = signed_document(context, document, options.sign.key);
-  if (!text) return tl::unexpected(text.error());
-  return hand_over(context, *text, options.sign, "refused");
+  return issue(context, *elsewhere, document, options.issue, {"refused", false});
 }
 
 }  // namespace
@@ -65,7 +61,6 @@ void add_grant(Commands& commands) {
       ->check(user_problem)
       ->type_name("USER");
   command->add_option("--role", options->role, "Role")->required()->check(role_problem)->type_name("ROLE");
-  add_where(*command, options->where);
   command->add_option("--for", options->duration, "How long, from its activation")
       ->check(duration_problem)
       ->type_name("D");
@@ -78,7 +73,7 @@ void add_grant(Commands& commands) {
   command->add_flag("--once", options->once, "For one session: one login or one command");
   add_reason(*command, options->reason);
   command->add_option("-t,--ticket", options->ticket, "Ticket")->check(ticket_problem)->type_name("TICKET");
-  add_sign_options(*command, options->sign);
+  add_issue_options(*command, options->issue);
   add_qr(*command, context);
 }
 

@@ -1,9 +1,12 @@
-// jitctl lock: a signed refusal of what comes, for a user, a key or an approver.
+// jitctl lock: a signed refusal of what comes, for a user, a key or an approver. With a source it is what is done
+// when somebody leaves: on every host that the caller knows, unless they say on which, with what each of them
+// answered.
 #include <fmt/format.h>
 #include <pwd.h>
 
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
+#include "jitctl/issue.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -12,8 +15,7 @@ namespace {
 struct Options {
   std::vector<std::string> users, keys, approvers;
   std::string until, reason;
-  Where where;
-  SignOptions sign;
+  IssueOptions issue;
 };
 
 std::string fingerprint_problem(const std::string& text) {
@@ -25,11 +27,9 @@ Outcome lock(Context& context, const Options& options) {
   if (options.users.empty() && options.keys.empty() && options.approvers.empty()) {
     return usage(context, "lock takes a user, --fingerprint or --approver");
   }
-  const auto where = where_to(context, options.where);
-  if (!where) return tl::unexpected(where.error());
+  auto elsewhere = open_elsewhere(context, options.issue.source, options.issue.sign.out);
+  if (!elsewhere) return tl::unexpected(elsewhere.error());
   Lock document;
-  document.hosts = where->hosts;
-  document.segments = where->segments;
   document.users = options.users;
   document.keys = options.keys;
   document.approvers = options.approvers;
@@ -42,14 +42,13 @@ Outcome lock(Context& context, const Options& options) {
     document.until = *until;
   }
   for (const auto& user : options.users) {
-    const bool elsewhere = !options.where.hosts.empty() || !options.where.segments.empty();
-    if (!elsewhere && ::getpwnam(user.c_str()) == nullptr) {
+    const auto& where = options.issue.where;
+    const bool here = !*elsewhere && !options.issue.on_all && where.hosts.empty() && where.segments.empty();
+    if (here && ::getpwnam(user.c_str()) == nullptr) {
       complain(context, fmt::format("{}: no account of that name here; it is locked all the same", user));
     }
   }
-  const auto text = signed_document(context, document, options.sign.key);
-  if (!text) return tl::unexpected(text.error());
-  return hand_over(context, *text, options.sign);
+  return issue(context, *elsewhere, document, options.issue, {{}, true});
 }
 
 }  // namespace
@@ -69,9 +68,8 @@ void add_lock(Commands& commands) {
   command->add_option("--until", options->until, "Until when (default: until unlocked)")
       ->check(time_problem)
       ->type_name("TIME");
-  add_where(*command, options->where);
   add_reason(*command, options->reason);
-  add_sign_options(*command, options->sign);
+  add_issue_options(*command, options->issue);
   add_qr(*command, context);
 }
 

@@ -1,5 +1,6 @@
 // jitctl: asks jitd and signs documents. Never installed with privileges of its own.
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -73,6 +74,15 @@ int main(int argc, char* argv[]) {
       const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
       if (value == nullptr) return std::nullopt;
       return std::string(value);
+    };
+    context.open_mailbox = jit::make_mailbox;
+    context.ticks = [] {
+      return std::chrono::duration_cast<std::chrono::milliseconds>(
+          std::chrono::steady_clock::now().time_since_epoch());
+    };
+    context.pause = [](int other, std::chrono::milliseconds at_most) {
+      pollfd readable{other, POLLIN, 0};  // poll(2) passes over -1
+      (void)::poll(&readable, 1, static_cast<int>(at_most.count()));
     };
     context.now = [] { return std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now()); };
     return static_cast<int>(run(context, {argv + 1, argv + argc}));

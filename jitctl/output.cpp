@@ -195,6 +195,10 @@ std::string time_text(std::uint64_t seconds) {
   return text;
 }
 
+std::uint64_t seconds_of(WallTime time) {
+  return static_cast<std::uint64_t>(std::max<Seconds::rep>(time.time_since_epoch().count(), 0));
+}
+
 std::string folded(std::string_view text, std::string_view before, std::string_view between, std::size_t columns) {
   constexpr std::size_t least = 16;  // for text; a terminal narrower than that is nobody's
   const auto room = [&](std::size_t taken) { return columns > taken + least ? columns - taken - 1 : least; };

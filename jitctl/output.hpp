@@ -59,6 +59,9 @@ class Table {
 // A wall time for people: "2026-11-22 10:42:00Z".
 [[nodiscard]] std::string time_text(std::uint64_t seconds);
 
+// Seconds since 1970, as time_text() and JSON have them.
+[[nodiscard]] std::uint64_t seconds_of(WallTime time);
+
 // What a line may take where nothing is known of the terminal.
 inline constexpr std::size_t kColumns = 80;
 

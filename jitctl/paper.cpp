@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "jitctl/approver_config.hpp"
 #include "jitctl/trust_edit.hpp"
 #include "jitctl/typed.hpp"
 #include "jitd/sys/files.hpp"
@@ -103,10 +104,16 @@ std::string own_config(const Context& context) {
 }
 
 Result<TrustFile> known_hosts(const Context& context, const std::string& option) {
-  if (!option.empty()) {
-    const auto text = read_file(option, kMaxTrustFile);
+  auto named = option;
+  if (named.empty()) {
+    const auto config = read_approver_config(context);
+    if (!config) return tl::unexpected(config.error());
+    named = config->hosts;
+  }
+  if (!named.empty()) {
+    const auto text = read_file(named, kMaxTrustFile);
     if (!text) return tl::unexpected(text.error());
-    return parse_trust(option, *text);
+    return parse_trust(named, *text);
   }
   TrustFile all;
   const auto own = own_config(context);

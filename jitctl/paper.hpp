@@ -39,7 +39,8 @@ namespace jit::ctl {
 [[nodiscard]] std::string own_config(const Context& context);
 [[nodiscard]] std::string home_of(const Context& context);
 
-// The hosts this person knows: `option` when given, else ~/.config/jit/hosts and /etc/jit/trust/hosts together.
+// The hosts this person knows: `option` when given, else what approver.toml names, else ~/.config/jit/hosts and
+// /etc/jit/trust/hosts together.
 [[nodiscard]] Result<TrustFile> known_hosts(const Context& context, const std::string& option);
 
 // What this host says of itself (verb inspect).

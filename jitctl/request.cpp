@@ -1,6 +1,8 @@
-// jitctl request: files a wish with jitd and, on a terminal, waits for what becomes of it.
+// jitctl request: files a wish with jitd and, on a terminal, waits for what becomes of it; with --on it asks hosts
+// elsewhere.
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
+#include "jitctl/ask.hpp"
 #include "jitctl/filing.hpp"
 
 namespace jit::ctl {
@@ -8,12 +10,13 @@ namespace {
 
 using wire::Tag;
 
-struct Options {
-  std::string role, start;
-  WishOptions wish;
-};
-
-Outcome request(Context& context, const Options& options) {
+Outcome request(Context& context, const AskOptions& options) {
+  auto elsewhere = options.given() ? Result<bool>(true) : goes_elsewhere(context, options.source);
+  if (!elsewhere) return tl::unexpected(elsewhere.error());
+  if (*elsewhere) return ask_elsewhere(context, options);
+  for (const auto* given : {&options.key, &options.user, &options.source.wait}) {
+    if (!given->empty()) return usage(context, "--key, --user and --wait go with --on or --segment");
+  }
   Row wish;
   wish.text(Tag::role, options.role);
   if (auto put = put_wish(wish, options.wish); !put) return tl::unexpected(put.error());
@@ -30,7 +33,7 @@ Outcome request(Context& context, const Options& options) {
 }  // namespace
 
 void add_request(Commands& commands) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AskOptions>();
   auto& context = commands.context();
   auto* command =
       commands.add("request", "Ask for a role", [&context, options] { return request(context, *options); });
@@ -45,6 +48,7 @@ void add_request(Commands& commands) {
       ->check(time_problem)
       ->type_name("TIME");
   add_wish(*command, options->wish);
+  add_ask_options(*command, *options);
   add_qr(*command, context);
 }
 

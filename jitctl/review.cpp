@@ -4,8 +4,11 @@
 
 #include <algorithm>
 
+#include "jitctl/answers.hpp"
 #include "jitctl/arguments.hpp"
+#include "jitctl/find.hpp"
 #include "jitctl/grants.hpp"
+#include "jitctl/issue.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
 #include "jitctl/signing.hpp"
@@ -16,6 +19,8 @@ namespace jit::ctl {
 namespace {
 
 using wire::Tag;
+
+constexpr std::string_view kWaitingFor = "waiting for ";  // as hosts begin it
 
 std::string when(WallTime time, WallTime now) {
   const auto text = time_text(static_cast<std::uint64_t>(time.time_since_epoch().count()));
@@ -68,9 +73,14 @@ std::optional<TrustLine> own_host(Context& context) {
   return line;
 }
 
-Result<Wish> wish_of_id(Context& context, const ReviewOptions& options) {
+Result<Wish> wish_of_id(Context& context, const ReviewOptions& options, std::optional<Elsewhere>& elsewhere) {
   const auto prefix = read_id(options.what, options.yes);
   if (!prefix) return tl::unexpected(prefix.error());
+  if (elsewhere) {
+    const auto found = find_waiting(context, *elsewhere, *prefix);
+    if (!found) return tl::unexpected(found.error());
+    return wish_of(found->request, elsewhere->sight(found->host));
+  }
   const auto pending = ask_jitd(context, wire::Verb::pending, {});
   if (!pending) return tl::unexpected(pending.error());
   const Row* found = nullptr;
@@ -114,8 +124,36 @@ Result<std::string> answer(Context& context, const Wish& wish, const ReviewOptio
   return to_text(*merged);
 }
 
-// Shows one wish, asks, signs and hands over. `out` names the answer's file, empty for jitd.
-Outcome decide_one(Context& context, const Wish& wish, const ReviewOptions& options, std::string out) {
+// Sends the answer to the request's host, and says what became of the request there.
+Outcome send_answer(Context& context, Elsewhere& elsewhere, const std::string& text, const Wish& wish,
+                    const SourceOptions& options) {
+  const auto patience = options.patience(kAnswerWithin);
+  if (!patience) return tl::unexpected(patience.error());
+  auto parcel = parcel_of(text, "the answer");
+  if (!parcel) return tl::unexpected(parcel.error());
+  const std::vector<Parcel> parcels = {std::move(*parcel)};
+  auto posting = post(context, elsewhere, parcels);
+  await_answers(context, elsewhere, parcels, posting, *patience);
+  auto& row = posting.rows.front();
+  if (row.answer.state == Answer::State::unsent) return fail(Errc::unavailable, row.answer.why);
+  row.id = wish.id();
+  if (context.json) {
+    context.out << answer_json(row) << '\n';
+    return exit_of(posting);
+  }
+  auto line = fmt::format("{} on {}: {}", row.id, row.host, answer_text(row.answer));
+  if (!row.answer.why.empty()) line += ": " + row.answer.why;
+  if (row.answer.state == Answer::State::none) {
+    line += fmt::format("; sent to {}, last heard of {}; a host does not answer to a key that it does not know",
+                        elsewhere.names(), seen_text(row.seen, context.now()));
+  }
+  context.out << folded(without_blank_runs(shown(line)), "", "  ", context.columns);
+  return exit_of(posting);
+}
+
+// Shows one wish, asks, signs and hands over. `out` names the answer's file, empty for jitd or for `elsewhere`.
+Outcome decide_one(Context& context, const Wish& wish, const ReviewOptions& options, std::string out,
+                   std::optional<Elsewhere>& elsewhere) {
   auto& shown_on = context.json || context.qr || out == "-" ? context.err : context.out;
   print_wish(shown_on, wish, context.now(), context.columns);
   shown_on << std::flush;
@@ -137,15 +175,16 @@ Outcome decide_one(Context& context, const Wish& wish, const ReviewOptions& opti
   }
   const auto text = answer(context, wish, options);
   if (!text) return tl::unexpected(text.error());
+  if (elsewhere && out.empty() && !context.qr) return send_answer(context, *elsewhere, *text, wish, options.source);
   return hand_over(context, *text, SignOptions{options.sign.key, std::move(out)}, options.approve ? "refused" : "");
 }
 
-Outcome review_files(Context& context, const ReviewOptions& options, const std::vector<std::string>& files,
-                     bool many) {
-  auto hosts = known_hosts(context, options.hosts);
+Outcome review_files(Context& context, const ReviewOptions& options, const std::vector<std::string>& files, bool many,
+                     std::optional<Elsewhere>& elsewhere) {
+  auto hosts = known_hosts(context, options.source.hosts);
   if (!hosts) return tl::unexpected(hosts.error());
   for (const auto& bad : hosts->bad) complain(context, bad.message);
-  if (options.hosts.empty()) {
+  if (options.source.hosts.empty()) {
     if (auto own = own_host(context)) hosts->lines.push_back(std::move(*own));
   }
   Exit worst = Exit::done;
@@ -161,7 +200,7 @@ Outcome review_files(Context& context, const ReviewOptions& options, const std::
     }
     auto out = options.sign.out;
     if (many && !out.empty()) out += fmt::format("/{}-{}.jit", wish->id(), options.approve ? "approved" : "denied");
-    auto outcome = decide_one(context, *wish, options, std::move(out));
+    auto outcome = decide_one(context, *wish, options, std::move(out), elsewhere);
     if (!many) return outcome;
     if (!outcome) complain(context, outcome.error().message);
     if (!outcome || *outcome != Exit::done) worst = outcome ? *outcome : exit_of(outcome.error());
@@ -222,6 +261,22 @@ Result<Wish> verified_wish(std::string_view text, const std::string& source, con
                           source, shown(request->host)));
 }
 
+Wish wish_of(const SeenRequest& request, const HostSight& sight) {
+  Wish wish{request.envelope, request.request, request.digest,
+            fmt::format("{}'s host key {}", request.request.host, request.request.host_key)};
+  // The newest first: whom it waits for as it was said last, and who has spoken, in their order.
+  for (const auto& [key, seen] : sight.events) {
+    const auto& event = seen.event;
+    if (event.grant != request.digest || (event.what != "filed" && event.what != "reviewed")) continue;
+    if (event.why.starts_with(kWaitingFor)) {
+      if (wish.waits_for.empty()) wish.waits_for.push_back(event.why.substr(kWaitingFor.size()));
+    } else if (event.what == "reviewed") {
+      wish.so_far.insert(wish.so_far.begin(), event.by + ": " + event.why);
+    }
+  }
+  return wish;
+}
+
 void print_wish(std::ostream& out, const Wish& wish, WallTime now, std::size_t columns) {
   if (const auto* request = std::get_if<Request>(&wish.document)) {
     out << fmt::format("Request {}, vouched for by {}\n", wish.id(), shown(wish.vouched));
@@ -232,6 +287,8 @@ void print_wish(std::ostream& out, const Wish& wish, WallTime now, std::size_t c
   } else {
     out << indented(wish.envelope.payload, "  ", columns);
   }
+  for (const auto& line : wish.waits_for) labelled(out, "waits for", line, columns);
+  for (const auto& line : wish.so_far) labelled(out, "so far", line, columns);
 }
 
 void add_review_options(Command& command, ReviewOptions& options) {
@@ -244,11 +301,13 @@ void add_review_options(Command& command, ReviewOptions& options) {
       ->check(words_problem)
       ->type_name("TEXT");
   command
-      .add_option("--hosts", options.hosts,
+      .add_option("--hosts", options.source.hosts,
                   "Host keys you know (default: ~/.config/jit/hosts and /etc/jit/trust/hosts)")
       ->type_name("FILE");
   command.add_flag("--yes", options.yes, "Do not ask; an id must be whole");
   add_sign_options(command, options.sign);
+  add_source_option(command, options.source);
+  add_wait_options(command, options.source);
 }
 
 Result<Review> make_review(const Wish& wish, const ReviewOptions& options, WallTime now) {
@@ -288,18 +347,20 @@ Result<Review> make_review(const Wish& wish, const ReviewOptions& options, WallT
 
 Outcome review(Context& context, const ReviewOptions& options) {
   if (auto allowed = sign_as_yourself(context); !allowed) return tl::unexpected(allowed.error());
+  auto elsewhere = open_elsewhere(context, options.source, options.sign.out);
+  if (!elsewhere) return tl::unexpected(elsewhere.error());
   if (is_directory(options.what)) {
     const auto files = documents_in(options.what);
     if (!files) return tl::unexpected(files.error());
     if (!options.sign.out.empty() && !is_directory(options.sign.out)) {
       return usage(context, "with a directory of requests, -o names a directory that is there");
     }
-    return review_files(context, options, *files, true);
+    return review_files(context, options, *files, true, *elsewhere);
   }
-  if (looks_like_file(options.what)) return review_files(context, options, {options.what}, false);
-  const auto wish = wish_of_id(context, options);
+  if (looks_like_file(options.what)) return review_files(context, options, {options.what}, false, *elsewhere);
+  const auto wish = wish_of_id(context, options, *elsewhere);
   if (!wish) return tl::unexpected(wish.error());
-  return decide_one(context, *wish, options, options.sign.out);
+  return decide_one(context, *wish, options, options.sign.out, *elsewhere);
 }
 
 }  // namespace jit::ctl

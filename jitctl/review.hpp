@@ -8,6 +8,7 @@
 #include "jitctl/command.hpp"
 #include "jitctl/context.hpp"
 #include "jitctl/deliver.hpp"
+#include "jitctl/elsewhere.hpp"
 #include "policy/digest.hpp"
 #include "policy/document/envelope.hpp"
 #include "policy/document/kinds.hpp"
@@ -21,7 +22,9 @@ struct Wish {
   Envelope envelope;
   Document document;
   Digest digest;
-  std::string vouched;  // who says so, for people: "signed by db1's host key SHA256:..."
+  std::string vouched;                      // who says so, for people: "signed by db1's host key SHA256:..."
+  std::vector<std::string> waits_for = {};  // whose consent is missing, as far as that is known
+  std::vector<std::string> so_far = {};     // who has reviewed it, and how
   [[nodiscard]] std::string id() const { return id_of(digest); }
 };
 
@@ -33,6 +36,9 @@ struct Wish {
 [[nodiscard]] Result<Wish> verified_wish(std::string_view text, const std::string& source, const TrustFile& hosts,
                                          WallTime now);
 
+// A request that a host elsewhere says is waiting, verified by that host's key.
+[[nodiscard]] Wish wish_of(const SeenRequest& request, const HostSight& sight);
+
 // All that there is to judge, effects last and line by line.
 void print_wish(std::ostream& out, const Wish& wish, WallTime now, std::size_t columns);
 
@@ -42,8 +48,8 @@ struct ReviewOptions {
   std::string duration;  // --for, only ever shorter
   std::string start;     // --start, only ever later
   std::string comment;
-  std::string hosts;  // --hosts
   bool yes = false;
+  SourceOptions source;  // and --hosts
   SignOptions sign;
 };
 void add_review_options(Command& command, ReviewOptions& options);

@@ -1,8 +1,13 @@
 // jitctl revoke: a signed end of what is, by id, by user or of everything.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "jitctl/app.hpp"
 #include "jitctl/arguments.hpp"
+#include "jitctl/find.hpp"
+#include "jitctl/issue.hpp"
 #include "jitctl/paper.hpp"
 #include "policy/text.hpp"
 
@@ -15,9 +20,19 @@ struct Options {
   std::uint64_t number = 0;  // of the list; 0: one above what the host here knows
   std::string next_update = "1d";
   std::string reason;
-  Where where;
-  SignOptions sign;
+  IssueOptions issue;
 };
+
+// What hosts elsewhere know by this id, and which of them: it is for those then, unless others were named.
+Result<void> add_target_elsewhere(Elsewhere& elsewhere, const Where& where, Revocation& revocation,
+                                  const std::string& id, std::set<std::string>& hosts) {
+  const auto found = find_grant_elsewhere(elsewhere, where.hosts.empty() ? elsewhere.hosts() : where.hosts, id);
+  if (!found) return tl::unexpected(found.error());
+  hosts.insert(found->hosts.begin(), found->hosts.end());
+  revocation.requests.push_back(found->digest);
+  if (!found->request) revocation.grants.push_back(found->digest);
+  return {};
+}
 
 // A digest given whole names a document that this host need not know, of either kind: both arrays get it, and by
 // digest a revocation ends that document also when it arrives later. An id is looked up here.
@@ -37,15 +52,34 @@ Result<void> add_target(Context& context, Revocation& revocation, const std::str
   return {};
 }
 
+// The number of the newest list, as this host says it or the hosts elsewhere do.
+Result<std::uint64_t> newest_list(Context& context, std::optional<Elsewhere>& elsewhere) {
+  if (!elsewhere) {
+    const auto host = inspect(context);
+    if (!host) return fail(host.error().code, host.error().message + "; or say its --number");
+    return host->newest_list;
+  }
+  if (auto done = elsewhere->look(elsewhere->hosts(), {false, 1, {}, false}); !done)
+    return tl::unexpected(done.error());
+  std::uint64_t newest = 0;
+  for (const auto& name : elsewhere->hosts()) {
+    const auto sight = elsewhere->sight(name);
+    if (const auto* last = sight.last()) newest = std::max(newest, last->event.view.value_or(0));
+  }
+  if (newest == 0) return fail(Errc::not_found, "no host has said that it has a numbered list: say its --number");
+  return newest;
+}
+
 // Makes it a numbered list: the host's view of revocations goes on with it.
-Result<void> make_list(Context& context, Revocation& revocation, const Options& options) {
+Result<void> make_list(Context& context, std::optional<Elsewhere>& elsewhere, Revocation& revocation,
+                       const Options& options) {
   const auto next = parse_duration(options.next_update);
   if (!next) return tl::unexpected(next.error());
   auto number = options.number;
   if (number == 0) {
-    const auto host = inspect(context);
-    if (!host) return fail(host.error().code, host.error().message + "; or say its --number");
-    number = host->newest_list + 1;
+    const auto newest = newest_list(context, elsewhere);
+    if (!newest) return tl::unexpected(newest.error());
+    number = *newest + 1;
   }
   revocation.number = number;
   revocation.next_update = revocation.created + *next;
@@ -55,17 +89,23 @@ Result<void> make_list(Context& context, Revocation& revocation, const Options& 
 Outcome revoke(Context& context, const Options& options) {
   const bool named = !options.ids.empty() || !options.users.empty() || !options.approvers.empty();
   if (!options.list && options.number != 0) return usage(context, "--number goes with --list");
-  if (named && options.all) return usage(context, "revoke takes ids, --user, --approver, or --all alone");
-  if (!named && !options.all && !options.list)
+  if ((named && options.all) || (!named && !options.all && !options.list))
     return usage(context, "revoke takes ids, --user, --approver, or --all alone");
+  auto elsewhere = open_elsewhere(context, options.issue.source, options.issue.sign.out);
+  if (!elsewhere) return tl::unexpected(elsewhere.error());
+  auto issuing = options.issue;
+  const bool to_named = !issuing.where.hosts.empty() || !issuing.where.segments.empty() || issuing.on_all;
+  std::set<std::string> hosts;
   Revocation revocation;
   for (const auto& id : options.ids) {
-    if (auto added = add_target(context, revocation, id); !added) return tl::unexpected(added.error());
+    const bool whole = id.starts_with("sha256:");
+    const auto added = *elsewhere && !(whole && to_named)
+                           ? add_target_elsewhere(**elsewhere, issuing.where, revocation, id, hosts)
+                           : add_target(context, revocation, id);
+    if (!added) return tl::unexpected(added.error());
   }
-  const auto where = where_to(context, options.where);
-  if (!where) return tl::unexpected(where.error());
-  revocation.hosts = where->hosts;
-  revocation.segments = where->segments;
+  const bool by_id = options.users.empty() && options.approvers.empty() && !options.all;
+  if (*elsewhere && by_id && !to_named) issuing.where.hosts.assign(hosts.begin(), hosts.end());
   revocation.users = options.users;
   revocation.approvers = options.approvers;
   revocation.all = options.all;
@@ -73,11 +113,9 @@ Outcome revoke(Context& context, const Options& options) {
   revocation.created = context.now();
   revocation.nonce = make_nonce();
   if (options.list) {
-    if (auto made = make_list(context, revocation, options); !made) return tl::unexpected(made.error());
+    if (auto made = make_list(context, *elsewhere, revocation, options); !made) return tl::unexpected(made.error());
   }
-  const auto text = signed_document(context, revocation, options.sign.key);
-  if (!text) return tl::unexpected(text.error());
-  return hand_over(context, *text, options.sign);
+  return issue(context, *elsewhere, revocation, issuing, {});
 }
 
 }  // namespace
@@ -99,9 +137,8 @@ void add_revoke(Commands& commands) {
   command->add_option("--next-update", options->next_update, "When the next list is due (default: in 1d)")
       ->check(duration_problem)
       ->type_name("D");
-  add_where(*command, options->where);
   add_reason(*command, options->reason);
-  add_sign_options(*command, options->sign);
+  add_issue_options(*command, options->issue);
   add_qr(*command, context);
 }
 

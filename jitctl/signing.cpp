@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "jitctl/approver_config.hpp"
 #include "jitctl/paper.hpp"
 #include "jitd/sys/files.hpp"
 #include "policy/document/envelope.hpp"
@@ -84,7 +85,13 @@ std::vector<KeyChoice> own_keys(Context& context) {
   return keys;
 }
 
-Result<KeyChoice> choose_key(Context& context, const std::string& option, std::string_view name_space) {
+Result<KeyChoice> choose_key(Context& context, const std::string& named, std::string_view name_space) {
+  auto option = named;
+  if (option.empty()) {
+    const auto config = read_approver_config(context);
+    if (!config) return tl::unexpected(config.error());
+    option = config->key;
+  }
   if (!option.empty()) {
     KeyChoice choice;
     choice.file = option;

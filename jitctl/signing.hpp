@@ -29,9 +29,10 @@ struct KeyChoice {
 // Every key this person could sign with, in order: the agent's, then ~/.ssh/id_*.pub.
 [[nodiscard]] std::vector<KeyChoice> own_keys(Context& context);
 
-// `option` (--key) when given; else the first own key that /etc/jit/trust/approvers lists for `name_space` now, by
-// preference under the person's own user name; without a readable trust file the first own key.
-[[nodiscard]] Result<KeyChoice> choose_key(Context& context, const std::string& option, std::string_view name_space);
+// `named` (--key) when given; else the key of approver.toml; else the first own key that /etc/jit/trust/approvers
+// lists for `name_space` now, by preference under the person's own user name; without a readable trust file the first
+// own key.
+[[nodiscard]] Result<KeyChoice> choose_key(Context& context, const std::string& named, std::string_view name_space);
 
 // A signature blob over exactly `payload`, verified before it is returned (a touchless signature of a security key is
 // refused here already). The payload must be clean text: nothing else is signed.

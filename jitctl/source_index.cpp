@@ -1,7 +1,7 @@
 // jitctl source index: what a mailbox folder needs besides its files, so that a static web server can serve it.
 #include <fmt/format.h>
 
-#include "jitctl/app.hpp"
+#include "jitctl/source.hpp"
 #include "jitctl/output.hpp"
 #include "jitd/sync/https_index.hpp"
 

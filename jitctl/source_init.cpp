@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 
-#include "jitctl/app.hpp"
+#include "jitctl/source.hpp"
 #include "jitctl/output.hpp"
 #include "jitd/sync/etcd_admin.hpp"
 #include "jitd/sync/source_files.hpp"

@@ -1,4 +1,4 @@
-#include "jitctl/source_ssh.hpp"
+#include "jitctl/source.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -1,9 +1,10 @@
-// jitctl status: what the caller holds and waits for; --prompt for PS1.
+// jitctl status: what the caller holds and waits for, here or on hosts elsewhere; --prompt for PS1.
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "jitctl/app.hpp"
+#include "jitctl/ask.hpp"
 #include "jitctl/grants.hpp"
 #include "jitctl/output.hpp"
 #include "policy/text.hpp"
@@ -82,11 +83,20 @@ Outcome status(Context& context) {
 }  // namespace
 
 void add_status(Commands& commands) {
-  auto short_form = std::make_shared<bool>(false);
+  struct Options {
+    bool prompt = false;
+    SourceOptions source;
+  };
+  auto options = std::make_shared<Options>();
   auto& context = commands.context();
-  auto* command = commands.add("status", "What you hold and wait for",
-                               [&context, short_form] { return *short_form ? prompt(context) : status(context); });
-  command->add_flag("--prompt", *short_form, "A few characters for a shell prompt; silent when there is nothing");
+  auto* command = commands.add("status", "What you hold and wait for", [&context, options]() -> Outcome {
+    if (options->prompt) return prompt(context);
+    const auto elsewhere = goes_elsewhere(context, options->source);
+    if (!elsewhere) return tl::unexpected(elsewhere.error());
+    return *elsewhere ? status_elsewhere(context, options->source) : status(context);
+  });
+  command->add_flag("--prompt", options->prompt, "A few characters for a shell prompt; silent when there is nothing");
+  add_source_option(*command, options->source);
 }
 
 }  // namespace jit::ctl

@@ -7,6 +7,7 @@
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
 #include "jitctl/trust_edit.hpp"
+#include "jitctl/trust_host.hpp"
 #include "jitd/sys/files.hpp"
 #include "policy/text.hpp"
 
@@ -157,6 +158,18 @@ void add_trust(Commands& commands) {
   adds->add_option("--valid-after", options->valid_after, "From when it counts")
       ->check(time_problem)
       ->type_name("TIME");
+  auto host = std::make_shared<HostOptions>();
+  auto* hosts = commands.add_below(family, "add-host", "Know a host by the line that 'jitctl enrol' printed there",
+                                   [&context, host] { return trust_hosts(context, *host); });
+  hosts->add_option("line", host->what, "The line, a file of such lines, - for standard input")
+      ->required()
+      ->type_name("LINE|FILE|-");
+  hosts->add_flag("--replace", host->replace, "A host that is known by another key has this one now");
+  hosts
+      ->add_option(
+          "--file", host->file,
+          "Trust file (default: ~/.config/jit/hosts, of root /etc/jit/trust/hosts, or as approver.toml says)")
+      ->type_name("FILE");
   auto named = std::make_shared<Option*>(nullptr);
   auto* lists = commands.add_below(family, "list", "Keys that are trusted here",
                                    [&context, options, named] { return list(context, *options, (*named)->given()); });

@@ -30,14 +30,17 @@ complete -c jitctl -n '__jitctl_at' -a payload -d 'Print the signed bytes'
 complete -c jitctl -n '__jitctl_at' -a revoke -d 'End grants and requests'
 complete -c jitctl -n '__jitctl_at' -a lock -d 'Refuse what comes'
 complete -c jitctl -n '__jitctl_at' -a unlock -d 'Lift a lock'
+complete -c jitctl -n '__jitctl_at' -a hosts -d 'Hosts that you know'
 complete -c jitctl -n '__jitctl_at' -a import -d 'Hand documents to jitd'
 complete -c jitctl -n '__jitctl_at' -a export -d 'Write documents'
 complete -c jitctl -n '__jitctl_at' -a verify -d 'Check a document'
+complete -c jitctl -n '__jitctl_at' -a source -d 'Mailboxes'
 complete -c jitctl -n '__jitctl_at' -a policy -d 'What the policy says'
 complete -c jitctl -n '__jitctl_at' -a gate -d 'Which PAM services ask for a grant'
 complete -c jitctl -n '__jitctl_at' -a audit -d 'What was decided'
 complete -c jitctl -n '__jitctl_at' -a replay -d 'What was recorded under a grant'
 complete -c jitctl -n '__jitctl_at' -a trust -d 'Whose signatures count'
+complete -c jitctl -n '__jitctl_at' -a enrol -d 'Make this host known'
 complete -c jitctl -n '__jitctl_at' -a doctor -d 'What would lock you out'
 complete -c jitctl -n '__jitctl_at' -a setup -d 'First steps'
 complete -c jitctl -n '__jitctl_at' -a source -d 'Where documents travel through'
@@ -77,7 +80,6 @@ for command in sign payload import verify
 end
 
 complete -c jitctl -n '__jitctl_in roles' -l all -d 'Those not for you too'
-complete -c jitctl -n '__jitctl_in request' -l no-wait -d 'Do not wait'
 complete -c jitctl -n '__jitctl_in extend' -l no-wait -d 'Do not wait'
 complete -c jitctl -n '__jitctl_in run' -l role -x -d 'This role'
 complete -c jitctl -n '__jitctl_in run' -l for -x -a '30m 1h 2h' -d 'At most'
@@ -117,6 +119,33 @@ complete -c jitctl -n '__jitctl_in export' -l all -d 'All you may see'
 complete -c jitctl -n '__jitctl_in export' -l to -x -a '(__fish_complete_directories)' -d Directory
 complete -c jitctl -n '__jitctl_in verify' -l approvers -rF -d 'Trust file'
 complete -c jitctl -n '__jitctl_in verify' -l hosts -rF -d 'Host keys you know'
+# Of hosts elsewhere.
+for command in request status show pending approve deny grant revoke lock unlock hosts import export
+    complete -c jitctl -n "__jitctl_in $command" -l source -x -a '(__fish_complete_directories)' -d 'Where hosts elsewhere are reached'
+end
+for command in request approve deny grant revoke lock unlock import
+    complete -c jitctl -n "__jitctl_in $command" -l wait -x -a '10s 1m 10m 1h' -d 'For answers'
+    complete -c jitctl -n "__jitctl_in $command" -l no-wait -d 'Do not wait'
+end
+for command in grant revoke lock unlock
+    complete -c jitctl -n "__jitctl_in $command" -l on-all -d 'Every host that you know'
+end
+complete -c jitctl -n '__jitctl_in request' -l on -x -a '(__fish_print_hostnames)' -d 'Host elsewhere'
+complete -c jitctl -n '__jitctl_in request' -l segment -x -d Segment
+complete -c jitctl -n '__jitctl_in request' -l key -rF -d 'Sign with this key'
+complete -c jitctl -n '__jitctl_in request' -l user -x -d 'Your name there'
+complete -c jitctl -n '__jitctl_in pending' -l watch -d 'Keep looking'
+complete -c jitctl -n '__jitctl_in hosts' -x -a '(__fish_print_hostnames)'
+complete -c jitctl -n '__jitctl_in hosts' -l forget -d 'What was seen of these'
+complete -c jitctl -n '__jitctl_in enrol' -l keep-key -d 'The host was moved or changed'
+complete -c jitctl -n '__jitctl_in enrol' -l new-key -d 'This is a copy of another host'
+complete -c jitctl -n '__jitctl_at source' -a 'list check clean init-folder index init'
+for command in check clean init-folder
+    complete -c jitctl -n "__jitctl_at source $command" -a '(__fish_complete_directories)'
+end
+complete -c jitctl -n '__jitctl_in source check' -l write -d 'Also put something there'
+complete -c jitctl -n '__jitctl_in source clean' -l segment -x -d 'Also of this segment'
+complete -c jitctl -n '__jitctl_in source clean' -l dry-run -d 'Only count'
 complete -c jitctl -n '__jitctl_at policy' -a 'check show explain sign'
 complete -c jitctl -n '__jitctl_in policy check' -a '(__fish_complete_directories)'
 complete -c jitctl -n '__jitctl_in policy show' -l dir -x -a '(__fish_complete_directories)' -d Directory
@@ -146,7 +175,10 @@ complete -c jitctl -n '__jitctl_in replay' -l list -d 'Play none'
 complete -c jitctl -n '__jitctl_in replay' -l speed -x -d 'So many times as fast'
 complete -c jitctl -n '__jitctl_in replay' -l max-wait -x -d 'Cut pauses to seconds'
 complete -c jitctl -n '__jitctl_in audit verify' -l head -x -d 'Hash in the chain'
-complete -c jitctl -n '__jitctl_at trust' -a 'add list remove sign'
+complete -c jitctl -n '__jitctl_at trust' -a 'add add-host list remove sign'
+complete -c jitctl -n '__jitctl_in trust add-host' -F
+complete -c jitctl -n '__jitctl_in trust add-host' -l replace -d 'It has this key now'
+complete -c jitctl -n '__jitctl_in trust add-host' -l file -rF -d File
 complete -c jitctl -n '__jitctl_in trust add' -F
 complete -c jitctl -n '__jitctl_in trust add' -l principal -x -d Whose
 complete -c jitctl -n '__jitctl_in trust add' -l file -x -a 'approvers hosts requesters' -d File

@@ -55,6 +55,19 @@ TEST_CASE("wrong calls are usage errors, said once", "[jitctl]") {
       {"gate", "enforce"},
       {"gate", "enforce", "sshd", "--confirm", "soon"},
       {"trust", "add", "k.pub"},
+      {"trust", "add-host"},
+      {"enrol", "--keep-key", "--new-key"},
+      {"hosts", "--forget"},
+      {"source"},
+      {"source", "check"},
+      {"source", "clean"},
+      {"source", "init-folder"},
+      {"request", "dba", "-m", "why", "--on"},
+      {"request", "dba", "-m", "why", "--source", "/x"},  // for which hosts?
+      {"request", "dba", "-m", "why", "--wait", "1m"},    // of jitd here it waits for as long as it takes
+      {"request", "dba", "-m", "why", "--on", "db1", "--source", "/x", "--wait", "soon"},
+      {"lock", "alice", "-m", "w", "--source", "/x", "--wait", "0"},
+      {"pending", "--source"},
   };
   for (const auto& arguments : wrong) {
     std::string line;
