@@ -70,7 +70,8 @@ Result<std::vector<Parcel>> signed_asks(Context& context, const AskOptions& opti
 Outcome write_ask(Context& context, const AskOptions& options) {
   const auto parcels = signed_asks(context, options);
   if (!parcels) return tl::unexpected(parcels.error());
-  if (parcels->size() > 1) return fail(Errc::invalid, "so many hosts need several documents, and -o and --qr take one");
+  if (parcels->size() > 1)
+    return fail(Errc::invalid, "so many hosts need several documents, and -o and --qr take one");
   return hand_over(context, parcels->front().text, SignOptions{options.key, options.wish.filing.out});
 }
 

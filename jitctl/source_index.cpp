@@ -1,8 +1,8 @@
 // jitctl source index: what a mailbox folder needs besides its files, so that a static web server can serve it.
 #include <fmt/format.h>
 
-#include "jitctl/source.hpp"
 #include "jitctl/output.hpp"
+#include "jitctl/source.hpp"
 #include "jitd/sync/https_index.hpp"
 
 namespace jit::ctl {

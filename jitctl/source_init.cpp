@@ -7,8 +7,8 @@
 #include <array>
 #include <cerrno>
 
-#include "jitctl/source.hpp"
 #include "jitctl/output.hpp"
+#include "jitctl/source.hpp"
 #include "jitd/sync/etcd_admin.hpp"
 #include "jitd/sync/source_files.hpp"
 #include "jitd/sys/files.hpp"

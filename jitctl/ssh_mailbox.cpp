@@ -225,7 +225,7 @@ std::vector<std::string> mailbox_problems(Context& context) {
   const auto gated = mailbox_is_gated(context);
   if (!gated) add({gated.error().message});
   if (gated && *gated) add({"sshd's gate asks jit for a grant, so nobody reaches the mailbox: jitctl source ssh on"});
-  const auto policy = read_policy(context.places.etc_jit + "/policy.d");
+  const auto policy = read_policy(context.places);
   const auto accounts = LocalAccounts::read(context.places.etc);
   const auto* user = accounts ? accounts->user(kMailboxAccount) : nullptr;
   if (!policy || user == nullptr) return problems;  // said elsewhere

@@ -44,6 +44,7 @@ EngineImpl::EngineImpl(Ports ports, std::shared_ptr<const HostView> host, const 
              std::move(ports.wake),
              ports.facts,
              {},
+             {},
              std::move(ports.take_over),
              std::move(ports.reload)},
       host_(std::move(host)),

@@ -434,7 +434,6 @@ class EngineImpl final : public Engine {
   std::vector<LockRecord> locks_;
   std::vector<RevocationRecord> revocations_;
   RevocationView lists_;
-  bool moved_ends_ = false;                         // some grant ended with the view when ends were moved last
   std::map<Kind, std::vector<WaitingPart>> parts_;  // of policy and trust
   std::map<Kind, std::uint64_t> delivered_;         // the last number that was taken over, as the database has it
   std::map<std::uint32_t, std::deque<std::uint64_t>> rate_;  // uid to boot-time ms of its latest requests

@@ -82,10 +82,8 @@ std::string EngineImpl::why_past_its_view(const GrantRecord& record) const {
 
 void EngineImpl::move_ends() {
   const std::vector<Entitlement> given = entitlements(Which::given);
-  const bool any = std::ranges::any_of(given, [](const Entitlement& one) { return one.view_not_after != 0; });
-  // Once more when none does any longer: those that did have their own ends back.
-  if (!any && !moved_ends_) return;
-  moved_ends_ = any;
+  // Those that ended with the view until now may have their own ends back: also where none does any longer.
+  if (given.empty()) return;
   if (Result<void> moved = ports_.effector.move_ends(given); !moved) {
     Taken said;  // the earlier end stays until the next reconcile
     said.failures.push_back("the ends of grants could not be moved: " + moved.error().message);

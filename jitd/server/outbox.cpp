@@ -160,6 +160,7 @@ void Outbox::look() {
 
 void Outbox::went() {
   there_ = false;
+  scan_ = true;  // the next one may have the same number
   working_.disarm();
   again_.disarm();
   beating_.disarm();
@@ -200,7 +201,7 @@ void Outbox::work() {
     return trouble("it must belong to root and be writable by nobody else: chown root " + folder_ + "; chmod go-w " +
                    folder_);
   }
-  if (seen.st_dev != device_ || seen.st_ino != number_) scan_ = true;  // another one than before
+  if (seen.st_dev != device_ || seen.st_ino != number_) scan_ = beat_ = true;  // another one than before
   device_ = seen.st_dev;
   number_ = seen.st_ino;
   // Whose group may read it is said by the folder alone.

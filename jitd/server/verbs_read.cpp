@@ -188,8 +188,8 @@ void on_export(const VerbPorts& ports, const Caller& caller, const wire::Frame& 
 
 // in: nothing
 // out: result host, host_key, value (public key line), segment*, policy (digest), time, machine (digest), state,
-// sequence? (number of the newest revocation list), duration? (how old the view of revocations is), limit? (the host's
-// own bound for that)
+// sequence? (number of the newest revocation list), duration? (how old the view of revocations is), limit? (the
+// host's own bound for that)
 void on_inspect(const VerbPorts& ports, const Caller&, const wire::Frame&, Responder reply) {
   const auto host = ports.host();
   reply.result(wire::Status::done, "", [&](wire::Writer& row) {

@@ -62,6 +62,7 @@ _jitctl() {
         check) options+=' --write'; words=$(_jitctl_sources) ;;
         clean) options+=' --segment --dry-run'; words=$(_jitctl_sources) ;;
         init-folder) ;;
+        init) options+=' --host --segment --approver --asker --on -o --output --new-password --remove --enable-auth --admin --admin-password-file --ca --certificate --key' ;;
         index) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         ssh) words='on off status' ;;
       esac ;;

@@ -75,7 +75,7 @@ TEST_CASE("who is no owner delivers nothing, and owners approve nothing", "[core
   lock.keys = {fingerprint(world.key("olga").public_key())};
   world.submitted(world.sign(lock, {"erin"}));
   CHECK(says(world.refused(world.sign(world.delivery(1, role("web")), {"olga"})), "the key is locked"));
-  CHECK(world.delivered.empty());
+  CHECK(world.view()->delivered_policy.number == 0);
   SECTION("nor does anybody where none is named") {
     world.config.owners = {};
     world.reload();
@@ -258,4 +258,31 @@ TEST_CASE("trust is delivered likewise, with numbers of its own", "[core][engine
   CHECK(world.delivered.at(Kind::trust).size() == 1);
   CHECK(world.audit("delivered").back().fields.at("why") == "trust 1");
   CHECK(says(world.refused(world.sign(trust, {"carol"})), "no signature of a known key"));
+}
+
+TEST_CASE("whoever delivers finds an answer to each part, and one when it is taken over",
+          "[core][engine][delivery]") {
+  Owned world;
+  world.told = 0;
+  world.restart();
+  const auto part = [&](std::uint64_t which) {
+    return world.sign(world.delivery(1, role(which == 1 ? "web" : "mail"), which, 2), {"olga"});
+  };
+  const std::string first = part(1), second = part(2);
+  const std::string lower = world.sign(world.delivery(1, role("news")), {"otto"});
+  world.submitted(first);
+  world.submitted(second);
+  world.submitted(second);
+  world.refused(lower);
+  const auto answers_to = [&](const std::string& text) {
+    std::vector<std::string> words;
+    for (const EventDocument& event : world.events())
+      if (event.document == sha256(parse_envelope(text)->payload)) words.push_back(event.what + ": " + event.why);
+    return words;
+  };
+  CHECK(answers_to(first) == std::vector<std::string>{"filed: policy 1 waits for part 2 of 2"});
+  CHECK(answers_to(second) == std::vector<std::string>{"delivered: policy 1"});
+  REQUIRE(answers_to(lower).size() == 1);
+  CHECK(says(answers_to(lower).front(), "refused: policy 1 is not above"));
+  CHECK(world.events("delivered").front().by == "olga");
 }

@@ -56,7 +56,7 @@ TEST_CASE("numbered lists are signed by revokers, and count once", "[core][engin
     CHECK(says(world.refused(world.sign(world.list(3), {"dave"})), "does not approve every role here"));
     for (const std::string gone : {"[roles.auto]", "[roles.never]"}) {
       const auto at = world.policy_text.find(gone);
-      const auto end = world.policy_text.find("[roles.", at + 1);
+      const auto end = world.policy_text.find("\n[roles.", at + 1);
       world.policy_text.erase(at, (end == std::string::npos ? world.policy_text.find("[[gates]]", at) : end) - at);
     }
     world.reload();
@@ -139,7 +139,7 @@ TEST_CASE("refuse: nothing new before the first list and past the age; what wait
   CHECK(world.inconsistency().empty());
 }
 
-TEST_CASE("the host's own bound is for roles that say nothing", "[core][engine][lists]") {
+TEST_CASE("the bound of jitd.toml is for roles that say nothing", "[core][engine][lists]") {
   World world;
   world.config.max_view_age = kMinute;
   world.reload();
@@ -395,4 +395,22 @@ TEST_CASE("after the ceiling a list that never came is given up", "[core][engine
   CHECK(world.audit("view").at(0).fields.at("view") == "3");
   world.restart();
   CHECK(world.engine->health().view.number == 3);
+}
+
+TEST_CASE("every event says how far the view of revocations goes, and since when", "[core][engine][lists]") {
+  World world;
+  world.told = 0;
+  world.restart();
+  CHECK_FALSE(world.events().back().view);
+  const WallTime made = world.now();
+  const std::string list = world.sign(world.list(1), {"erin"});
+  world.submitted(list);
+  CHECK(world.events("revoked").size() == 1);
+  CHECK(world.events("revoked").front().document == sha256(parse_envelope(list)->payload));
+  world.pass(60);
+  world.submitted(world.sign(world.list(3), {"erin"}));  // the one between is missing
+  world.restart();
+  CHECK(world.events().back().what == "started");
+  CHECK(world.events().back().view == 1);
+  CHECK(world.events().back().viewed == made);
 }

@@ -149,7 +149,7 @@ TEST_CASE("P9: the chain tells who, what, why, how long and by whose consent", "
   const std::vector<ChainEntry> entries = world.audit();
   std::vector<std::string> events;
   for (const ChainEntry& entry : entries) events.push_back(entry.event);
-  CHECK(events == std::vector<std::string>{"start", "request", "review", "activate", "deny", "end"});
+  CHECK(events == std::vector<std::string>{"start", "request", "review", "activate", "active", "deny", "end"});
   const auto& activate = entries[3].fields;
   CHECK(activate.at("id") == granted.id);
   CHECK(activate.at("user") == "alice");
@@ -159,9 +159,9 @@ TEST_CASE("P9: the chain tells who, what, why, how long and by whose consent", "
   CHECK(activate.at("duration") == "1h");
   CHECK(activate.at("consents") == "person:carol");
   CHECK(activate.at("effects") == "group postgres gid 120\n");
-  CHECK(entries[4].fields.at("why") == "Call the duty manager.");
-  CHECK(entries[5].fields.at("end") == "expired");
-  CHECK(world.engine->health().audit_sequence == 6);
+  CHECK(entries[5].fields.at("why") == "Call the duty manager.");
+  CHECK(entries[6].fields.at("end") == "expired");
+  CHECK(world.engine->health().audit_sequence == 7);
 }
 
 TEST_CASE("P9: checks are chained in batches, repeats counted", "[core][engine]") {

@@ -182,7 +182,7 @@ void World::start() {
   ports.take_over = [this](Kind kind, const std::vector<std::string>& documents) {
     return plug.through([&] { return take_over(kind, documents); });
   };
-  ports.reload = [this] { reload(); };
+  ports.reload = [this] { reload_due_ = true; };
   Result<std::unique_ptr<Engine>> started = Engine::start(std::move(ports), view());
   if (!started) FAIL(started.error().message);
   engine = std::move(*started);
@@ -303,7 +303,10 @@ Result<void> World::take_over(Kind kind, const std::vector<std::string>& documen
 }
 
 void World::reload() {
-  engine->reload(view());
+  do {
+    reload_due_ = false;
+    engine->reload(view());
+  } while (reload_due_);
 }
 
 SigningKey& World::key(const std::string& name) {
@@ -457,6 +460,7 @@ std::string World::request_refused(std::uint32_t uid, const std::string& role, s
 std::optional<Result<Outcome>> World::submit(const std::string& text) {
   auto answer = std::make_shared<std::optional<Result<Outcome>>>();
   engine->submit(nullptr, text, [answer](Result<Outcome> outcome) { *answer = std::move(outcome); });
+  if (reload_due_) reload();
   return *answer;
 }
 

@@ -254,6 +254,7 @@ class World {
   [[nodiscard]] Result<void> take_over(Kind kind, const std::vector<std::string>& documents);
   [[nodiscard]] std::vector<PolicyText> policy_texts(const std::vector<std::string>& delivered_policy) const;
   [[nodiscard]] DeliveredState state_of(Kind kind) const;
+  bool reload_due_ = false;  // the engine wants everything read again
   std::map<std::string, SigningKey> keys_;
 };
 

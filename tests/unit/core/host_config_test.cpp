@@ -74,9 +74,12 @@ poll = "10s"
 }
 
 TEST_CASE("jitd.toml is refused by file, line and key", "[core][host]") {
-  CHECK(refused("hots = \"x\"\n")
-            .find("jitd.toml:1: hots: unknown key; known here: audit_retention, ceilings, "
-                  "clock_tolerance, heartbeat, host, pending_life, quotas, residue_paths, segments and sources") == 0);
+  CHECK(
+      refused("hots = \"x\"\n")
+          .find(
+              "jitd.toml:1: hots: unknown key; known here: audit_retention, ceilings, "
+              "clock_tolerance, heartbeat, host, max_view_age, owners, pending_life, quotas, residue_paths, segments "
+              "and sources") == 0);
   CHECK(refused("\nsources = [\"/media/jit\"]\n") == "jitd.toml:2: sources[1]: must be a table, not a string");
   CHECK(refused("[[sources]]\nname = \"a\"\nurl = \"ftp://x\"\n").find("jitd.toml:3: sources[1].url: ") == 0);
   CHECK(refused("[[sources]]\nname = \"a\"\nurl = \"/media/jit\"\nca = \"/x\"\n") ==

@@ -72,7 +72,8 @@ TEST_CASE("config, key, trust and policy are read together", "[core][host]") {
   CHECK_FALSE(view->trust.hosts.lines[0].allows_namespace("jit-review"));
   CHECK(view->trust.requesters.lines.empty());
   CHECK(view->trust.for_kind(Kind::ask) != nullptr);
-  CHECK(view->warnings.empty());  // that nobody may ask from elsewhere is nothing to warn of
+  CHECK_FALSE(warned(*view, "elsewhere"));  // that nobody may ask from there is nothing to warn of
+  CHECK_FALSE(warned(*view, "trust"));
 }
 
 TEST_CASE("who may ask from elsewhere is root's word, like who may approve", "[core][host]") {
@@ -99,7 +100,8 @@ TEST_CASE("who may ask from elsewhere is root's word, like who may approve", "[c
     dir.write("/etc/jit/trust/requesters", "");
     view = load(dir, view.get());
     CHECK(view->trust.requesters.lines.empty());
-    CHECK(view->warnings.empty());
+    CHECK_FALSE(warned(*view, "elsewhere"));
+    CHECK_FALSE(warned(*view, "trust"));
   }
   SECTION("a key under two persons is void in both files, and said so") {
     dir.write("/etc/jit/trust/requesters", "alice " + public_key_line(approver->public_key()) + "\n");

@@ -165,7 +165,7 @@ TEST_CASE("when a view comes to be of some age, on both clocks", "[core][lists]"
 
 TEST_CASE("a database that was lost begins with the next list, and knows what its files say", "[core][lists]") {
   Host host;
-  for (const std::uint64_t number : {5, 6, 8})
+  for (const std::uint64_t number : {5U, 6U, 8U})
     CHECK_FALSE(host.view.add(number, sha256(std::to_string(number)), WallTime(Seconds(kStart)),
                               WallTime(Seconds(kStart + 60)), host.at, host.mark_ms, host.sure(), false));
   CHECK_FALSE(host.view.known());

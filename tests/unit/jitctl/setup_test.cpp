@@ -47,7 +47,7 @@ TEST_CASE("setup goes on when jitd has read what it wrote: the next command coun
   Host f;
   int asked = 0;
   f.daemon.on(Verb::health, [&](const Row&) {
-    const auto policy = read_policy(f.root + "/etc/jit/policy.d");
+    const auto policy = read_policy(f.context.places);
     Row result;
     if (++asked == 1) result.text(Tag::warning, "nobody is trusted to approve: no usable line");
     Row digest;

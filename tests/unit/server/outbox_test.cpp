@@ -103,7 +103,7 @@ TEST_CASE("the outbox has what the engine says, and nothing else of its own name
   OutboxBench bench;
   const std::string request = bench.waits("a request");
   bench.engine.told = {"one", "two"};
-  const mode_t mask = ::umask(GENERATE(0000, 0077));
+  const mode_t mask = ::umask(GENERATE(as<mode_t>{}, 0000, 0077));
   bench.open();
   ::umask(mask);
   CHECK(bench.names() == bench.everything());
@@ -231,7 +231,7 @@ TEST_CASE("whatever lies in the outbox under our names is made right, and others
   secret << std::ifstream(elsewhere / "secret").rdbuf();
   CHECK(secret.str() == "secret");
   struct stat seen {};
-  for (const std::string name : {request, std::string("e-000000000005.jit"), std::string("e-000000000006.jit")}) {
+  for (const char* const name : {request.c_str(), "e-000000000005.jit", "e-000000000006.jit"}) {
     REQUIRE(::lstat((folder + "/" + name).c_str(), &seen) == 0);
     CHECK(S_ISREG(seen.st_mode));
     CHECK((seen.st_mode & 07777U) == 0640);
@@ -257,7 +257,7 @@ TEST_CASE("an outbox that is not root's alone gets nothing", "[server][outbox]")
   OutboxBench bench;
   bench.waits("a request");
   SECTION("others may write it") {
-    REQUIRE(::chmod(bench.folder().c_str(), GENERATE(0770, 0757)) == 0);
+    REQUIRE(::chmod(bench.folder().c_str(), GENERATE(as<mode_t>{}, 0770, 0757)) == 0);
   }
   SECTION("it is somebody else's") {
     if (::geteuid() != 0) return;
