@@ -200,7 +200,7 @@ Result<void> Elsewhere::read_box(Source& source, const std::string& host, const 
       if (auto* event = std::get_if<SeenEvent>(&seen)) looked.event = std::move(*event);
       if (auto* unseen = std::get_if<Unseen>(&seen)) looked.unseen = std::move(*unseen);
     }
-    junk += looked.unseen ? 1 : 0;
+    if (looked.unseen) ++junk;
     return &box.items.emplace(item.name, std::move(looked)).first->second;
   };
 
