@@ -14,7 +14,6 @@
 //   there)
 //
 // BOX is to/HOST, to/segment/SEGMENT or from/HOST. A failure is "KIND: words" on standard error, status 1.
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -33,8 +32,7 @@ using namespace jit;
 namespace {
 
 int failed(const Error& error) {
-  constexpr std::array<const char*, 6> kinds = {"invalid", "refused", "not_found", "unavailable", "busy", "system"};
-  std::fprintf(stderr, "%s: %s\n", kinds.at(static_cast<std::size_t>(error.code)), error.message.c_str());
+  std::fprintf(stderr, "%s: %s\n", kind_of(error), error.message.c_str());
   return 1;
 }
 
