@@ -98,8 +98,8 @@ Source Loop::timer(clockid_t clock, std::function<void()> then) {
 }
 
 Source Loop::later(std::function<void()> then) {
-  // A time that has come, and not sd-event's own deferred source: that one counts as waiting since it was made, however
-  // often it had its turn, so that work that arms itself again would come before everything else, for ever.
+  // A time that has come, and not sd-event's own deferred source: that one counts as waiting since it was made,
+  // however often it had its turn, so that work that arms itself again would come before everything else, for ever.
   auto source = timer(CLOCK_MONOTONIC, std::move(then));
   source.state_->kind = Source::State::Kind::later;
   return source;
