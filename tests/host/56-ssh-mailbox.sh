@@ -178,7 +178,7 @@ only_mailbox "a shell on the line" on_desk alice "echo quit | ssh $quiet jit@$db
 only_mailbox "a command of shell words" on_desk alice "echo quit | ssh $quiet jit@$db '; id; \$(id) | id && id #'"
 only_mailbox "a shell without a word" on_desk alice "echo quit | ssh $quiet -T jit@$db"
 gives "a terminal is refused" 'PTY allocation request failed' on_desk alice "echo quit | ssh $quiet -o LogLevel=INFO -tt jit@$db"
-only_mailbox "and the mailbox stays one without" on_desk alice "echo quit | ssh $quiet -tt jit@$db"
+nothing "and with one insisted on there is nothing" on_desk alice "echo quit | ssh $quiet -tt jit@$db"
 nothing "sftp" on_desk alice "echo 'get /etc/passwd /tmp/stolen' | timeout 30 sftp -q $quiet -b - jit@$db"
 nothing "scp, as sftp" on_desk alice "timeout 30 scp -q -S none $quiet jit@$db:/etc/passwd /tmp/stolen"
 nothing "scp, as it was" on_desk alice "timeout 30 scp -q -O $quiet jit@$db:/etc/passwd /tmp/stolen"
