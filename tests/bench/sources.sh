@@ -55,8 +55,8 @@ tools() { needs perl "$@"; watcher | put /usr/local/lib/watch.pl; timer | put /u
 pause() { sleep "$(awk -v most="$1" -v seed="$RANDOM" 'BEGIN { srand(seed); printf "%.3f", rand() * most }')"; }
 
 # measure NAME USER HOST CMD...: one run. CMD gives the right, and prints as timed.pl does; USER then has it on HOST. A
-# line of results: ms to a sudo that works, from the start of CMD and from when what it sent was there; and from start to
-# end of CMD. $lies_at prints when that was, in seconds; empty: when CMD says that it had sent.
+# line of results: ms to a sudo that works, from the start of CMD and from when what it sent was there; and from start
+# to end of CMD. $lies_at prints when that was, in seconds; empty: when CMD says that it had sent.
 lies_at=
 measure() {
   local name=$1 user=$2 where=$3 from to took status worked there=; shift 3
@@ -396,6 +396,7 @@ row() {   # NAME TEXT
 
 for part; do
   lies_at=
+  echo "$part, at load $(cut -d' ' -f1 /proc/loadavg)"
   case $part in
   sssd) by_sssd ;;
   folder | poll | ssh | https | etcd)
