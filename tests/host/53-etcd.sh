@@ -7,10 +7,6 @@ source "$(dirname "$0")/lib.sh"
 
 # --- members ------------------------------------------------------------------------------------------------------------
 
-tool=$top/build/release/tests/host/mailbox-tool jitctl=$top/build/release/jitctl/jitctl
-build_tools() {
-  (cd "$top" && CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1 cmake --preset release && cmake --build build/release --target mailbox-tool jitctl)
-}
 etcd_packages=(etcd-server etcd-client nftables)
 etcd_base=jit-etcd-$JIT_SUITE-$(printf '%s ' "${etcd_packages[@]}" | sha256sum | cut -c1-10)
 prepare_etcd() {
@@ -36,10 +32,13 @@ ensure_etcd() {
 
 work=$(mktemp -d /tmp/jit-etcd-XXXXXX)
 # What of ours still runs has that path among its words, and nobody else.
-clean_up() { local pids; pids=$(pgrep -f -- "$work/") && kill $pids 2>/dev/null; rm -rf "$work"; }
+clean_up() { pgrep -f -- "$work/" | xargs -r kill 2>/dev/null; rm -rf "$work"; }
 trap 'code=$?; clean_up; (exit $code); finish' EXIT
 
-quietly build_tools || stop_here "the tools are built"
+quietly program mailbox-tool || stop_here "the tool is built"
+tool=$last_output
+quietly program jitctl || stop_here "jitctl is built"
+jitctl=$last_output
 quietly ensure_etcd || stop_here "a base with etcd"
 number=$((RANDOM % 900 + 100))
 members=() addresses=()
