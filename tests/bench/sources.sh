@@ -48,6 +48,7 @@ use strict; use Time::HiRes 'time';
 my $from = time; open my $said, '-|', @ARGV or die; my $out = join '', <$said>; close $said; my $to = time;
 my ($took) = $out =~ /"took_ms": *(\d+)/;
 printf "%.4f %.4f %s %d\n", $from, $to, $took // '-', $? >> 8;
+print STDERR $out if $?;
 END
 }
 tools() { needs perl "$@"; watcher | put /usr/local/lib/watch.pl; timer | put /usr/local/lib/timed.pl; }
@@ -67,7 +68,7 @@ measure() {
   wait "$watching"
   worked=$(cat "$scratch.worked")
   if [[ ! $worked =~ ^[0-9.]+$ || ${status:-1} -ne 0 ]]; then
-    echo "not measured: $name: sudo $worked, status ${status:-?} $(head -c 200 "$scratch.complaint")" >>"$results/odd"
+    echo "not measured: $name: sudo $worked, status ${status:-?}: $(head -c 300 "$scratch.complaint")" >>"$results/odd"
     return 1
   fi
   [[ -z $lies_at ]] || there=$($lies_at)
