@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <map>
 #include <random>
 #include <set>
@@ -94,6 +95,9 @@ class Bench {
     bool repeated = false;  // etcd was away when it was sent first
   };
   [[nodiscard]] jit::SourceSpec spec(const std::string& user, const std::string& password_file) const;
+  [[nodiscard]] jit::SourceSpec approver_spec() const {
+    return spec(config_.spec.path + "/approver/carol", options_.folder + "/carol.password");
+  }
   void write_password(const std::string& path, const std::string& password) const;
   void make_accounts();
   [[nodiscard]] std::string document(std::uint32_t number, std::uint32_t host);
@@ -105,6 +109,7 @@ class Bench {
   [[nodiscard]] std::vector<double> delays(std::uint32_t first, bool since_first) const;
   void connect();
   void idle();
+  void look();
   void posts();
   void mass(const char* what, bool segment);
   void storm();
@@ -291,6 +296,25 @@ void Bench::idle() {
   row("  CPU of a host", "{:.1f} ms a minute", (cpu_of(hosts_->processes()) - busy) * 1000 / host_minutes);
 }
 
+// What jitctl pending --watch does for somebody who approves for all hosts.
+void Bench::look() {
+  std::vector<jit::Box> boxes;
+  std::size_t items = 0;
+  const std::int64_t from = now_ns();
+  for (unsigned host = 0; host < options_.hosts; ++host) {
+    boxes.push_back(must(jit::Box::from_host(host_name(host)), "a box"));
+    must(approver_->list(boxes.back(), [&](const jit::Item&) { return ++items > 0; }), "from/ of a host");
+  }
+  const double read = since(from);
+  const std::clock_t busy = std::clock();
+  must(approver_->wait(boxes, -1, std::chrono::seconds(5), true), "a watch of all hosts");
+  row("an approver lists from/ of all hosts, one by one", "{:.1f} s, {:.2f} ms each ({} documents)", read,
+      read * 1000 / options_.hosts, items);
+  row("  and watches them all: CPU of jitctl", "{:.2f} s", static_cast<double>(std::clock() - busy) / CLOCKS_PER_SEC);
+  // Another mailbox, since this one would go on watching.
+  approver_ = must(jit::make_mailbox(approver_spec()), "a mailbox");
+}
+
 void Bench::posts() {
   const auto count = static_cast<unsigned>(options_.number("posts", 400));
   if (count == 0) return;
@@ -388,12 +412,11 @@ void Bench::run() {
   server_.start();
   if (!server_.answers(60)) give_up("etcd does not start: " + options_.folder + "/etcd.log");
   if (!config_.spec.user.empty()) make_accounts();
-  approver_ =
-      must(jit::make_mailbox(spec(config_.spec.path + "/approver/carol", options_.folder + "/carol.password")),
-           "a mailbox");
+  approver_ = must(jit::make_mailbox(approver_spec()), "a mailbox");
   row("hosts", "{}", options_.hosts);
   connect();
   idle();
+  look();
   posts();
   mass("revocation in every to/HOST: half, 99 %, all have it", false);
   mass("revocation in to/segment, read by all: the same", true);

@@ -22,8 +22,8 @@ if [[ -z ${JIT_FLEET_WORK:-} ]]; then
     (cd "$work" && apt-get -qq download etcd-server && dpkg-deb -x etcd-server_*.deb .)
     PATH=$PATH:$work/usr/bin
   fi
-  # The kernel ends all of it with this process.
-  JIT_FLEET_WORK=$work unshare --net --pid --mount --fork --kill-child --mount-proc "$0" "$hosts" "$@"
+  # The kernel ends all of it with this process, however that ends.
+  JIT_FLEET_WORK=$work setpriv --pdeathsig KILL unshare --net --pid --mount --fork --kill-child --mount-proc "$0" "$hosts" "$@"
   exit
 fi
 
