@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -115,8 +116,14 @@ double Server::watchers() {
 
 Figures Server::figures() {
   Figures now;
-  const std::string text = metrics();
+  std::string text = metrics();
+  for (int tries = 1; text.empty() && tries < 20; ++tries) {
+    std::this_thread::sleep_for(milliseconds(100));
+    text = metrics();
+  }
+  if (text.empty()) std::fprintf(stderr, "fleet: etcd tells no metrics: what is counted below is wrong\n");
   now.watchers = number_after(text, "etcd_debugging_mvcc_watcher_total ");
+  now.database = number_after(text, "etcd_mvcc_db_total_size_in_use_in_bytes ");
   now.fsyncs = number_after(text, "etcd_disk_wal_fsync_duration_seconds_count ");
   now.fsync_seconds = number_after(text, "etcd_disk_wal_fsync_duration_seconds_sum ");
   // grpc_server_started_total{grpc_method="Range",grpc_service=...} 12
@@ -131,17 +138,19 @@ Figures Server::figures() {
   const std::string status = text_of(process + "/status");
   now.memory = static_cast<std::uint64_t>(number_after(status, "VmRSS:") * 1024);
   now.peak = static_cast<std::uint64_t>(number_after(status, "VmHWM:") * 1024);
-  // bytes, packets and six others that came in, the same of what went out
-  std::istringstream counts(after(text_of("/proc/self/net/dev"), interface_ + ":"));
-  double values[10] = {};
-  for (double& value : values) counts >> value;
-  now.bytes = values[0] + values[8];
-  now.packets = values[1] + values[9];
   return now;
 }
 
 void Server::forget_peak() {
   std::ofstream("/proc/" + std::to_string(pid_) + "/clear_refs") << "5";
+}
+
+Server::Traffic Server::traffic() const {
+  // bytes, packets and six others that came in, the same of what went out
+  std::istringstream counts(after(text_of("/proc/self/net/dev"), interface_ + ":"));
+  std::array<double, 10> values{};
+  for (double& value : values) counts >> value;
+  return {values[0] + values[8], values[1] + values[9]};
 }
 
 double cpu_of(const std::vector<pid_t>& processes) {

@@ -17,10 +17,10 @@ namespace fleet {
 struct Figures {
   std::map<std::string, double> asked;   // by method of gRPC, "Range"
   double watchers = 0;                   // open watches
+  double database = 0;                   // bytes in use
   double fsyncs = 0, fsync_seconds = 0;  // of the write-ahead log
   double cpu = 0;                        // seconds
   std::uint64_t memory = 0, peak = 0;    // resident bytes
-  double bytes = 0, packets = 0;         // through the hosts' interface, both ways
   [[nodiscard]] double all_asked() const;
 };
 
@@ -37,13 +37,18 @@ class Server {
   void kill();
   // Answers questions within so many seconds of start().
   [[nodiscard]] bool answers(double within);
-  // What is not to be had is 0.
+  // Waits until it answers. What the kernel does not tell is 0.
   [[nodiscard]] Figures figures();
   [[nodiscard]] double watchers();
   void forget_peak();
+  // Through the hosts' interface, both ways.
+  struct Traffic {
+    double bytes = 0, packets = 0;
+  };
+  [[nodiscard]] Traffic traffic() const;
 
  private:
-  [[nodiscard]] std::string metrics();
+  [[nodiscard]] std::string metrics();  // empty: it does not answer
   std::vector<std::string> command_;
   std::string url_, interface_, log_;
   std::unique_ptr<jit::Http> http_;
