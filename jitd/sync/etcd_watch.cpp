@@ -45,7 +45,7 @@ bool Watcher::news_in(const std::vector<Box>& boxes) const {
 }
 
 void Watcher::all_news() {
-  for (const Box& box : watched_) states_[box].news = true;
+  for (const Box& box : watched_) note(states_[box]);
 }
 
 Result<void> Watcher::open(const std::vector<Box>& boxes) {
@@ -74,14 +74,11 @@ Result<void> Watcher::open(const std::vector<Box>& boxes) {
   return tl::unexpected(stream.error());
 }
 
-void Watcher::take_change(const WatchLine::Change& change) {
-  for (const Box& box : watched_) {
-    const std::string before = key_of(client_.spec(), box, "");
-    if (!change.key.starts_with(before) || !document_name(std::string_view(change.key).substr(before.size())))
-      continue;
-    State& state = states_[box];
-    state.news = state.news || change.revision > state.listed;
-  }
+void Watcher::take_change(const Box& box, const WatchLine::Change& change) {
+  const std::string before = key_of(client_.spec(), box, "");
+  if (!change.key.starts_with(before) || !document_name(std::string_view(change.key).substr(before.size()))) return;
+  State& state = states_[box];
+  if (change.revision > state.listed) note(state);
 }
 
 void Watcher::give_up(Fault fault, std::string why) {
@@ -106,11 +103,15 @@ void Watcher::take(std::string_view line) {
   // what we have listed says nothing of what it will tell.
   const bool behind = read->created && state != nullptr && read->revision < state->listed;
   if (read->cancelled || behind) {
-    if (state != nullptr) state->news = true;
+    if (state != nullptr) note(*state);
     if (state == nullptr) all_news();
     return give_up(Fault::history, read->why);
   }
-  for (const auto& change : read->changes) take_change(change);
+  for (const auto& change : read->changes) {
+    if (state != nullptr) take_change(watched_[number - 1], change);
+    if (state != nullptr) continue;
+    for (const Box& box : watched_) take_change(box, change);
+  }
 }
 
 Result<void> Watcher::find_refusal() {
@@ -155,7 +156,7 @@ void Watcher::probe() {
     return give_up(Fault::history, {});
   }
   for (const KeyValue& entry : page->entries)
-    state.news = state.news || (entry.key.starts_with(keys.first) && entry.changed > state.listed);
+    if (entry.key.starts_with(keys.first) && entry.changed > state.listed) note(state);
 }
 
 Result<void> Watcher::wait(const std::vector<Box>& boxes, int other, milliseconds at_most) {
@@ -174,9 +175,10 @@ Result<void> Watcher::wait(const std::vector<Box>& boxes, int other, millisecond
       if (auto opened = open(boxes); !opened) return opened;
     }
     const std::uint64_t from = now(), next = std::min(until, probe_at_);
+    heard_ = false;
     const auto enough = [&](std::string_view line) {
       take(line);
-      return fault_ == Fault::none && !news_in(watched_);
+      return fault_ == Fault::none && !heard_;
     };
     const milliseconds left(next > from ? next - from : 0);
     if (const auto read = stream_->read(enough, other, left); !read) {
@@ -184,7 +186,7 @@ Result<void> Watcher::wait(const std::vector<Box>& boxes, int other, millisecond
       if (!ended) all_news();  // a line too long to be read
       give_up(ended ? Fault::ended : Fault::member, read.error().message);
     }
-    if (fault_ != Fault::none || news_in(watched_)) continue;
+    if (fault_ != Fault::none || heard_) continue;
     if (now() < next || now() >= until) return {};
     probe();
   }

@@ -42,7 +42,8 @@ class Watcher {
   [[nodiscard]] bool news_in(const std::vector<Box>& boxes) const;
   [[nodiscard]] Result<void> open(const std::vector<Box>& boxes);
   void take(std::string_view line);
-  void take_change(const WatchLine::Change& change);
+  void take_change(const Box& box, const WatchLine::Change& change);
+  void note(State& state) { state.news = heard_ = true; }
   void all_news();
   // The stream is of no more use.
   enum class Fault : std::uint8_t { none, member, ended, history, refused };
@@ -57,6 +58,7 @@ class Watcher {
   Client& client_;
   const Clock& clock_;
   std::map<Box, State> states_;
+  bool heard_ = false;  // news since the stream was read last: an approver has a box for each host of a fleet
 
   std::vector<Box> watched_;  // by the stream, in the order of their watches' numbers, from 1
   std::unique_ptr<HttpStream> stream_;

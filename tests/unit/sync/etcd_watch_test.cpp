@@ -1,6 +1,8 @@
 // Waiting for news in an etcd mailbox: what is told, what could have been missed, and who is watched.
 #include "jitd/sync/etcd_watch.hpp"
 
+#include <ctime>
+
 #include "tests/unit/catch.hpp"
 #include "tests/unit/sync/etcd_fake.hpp"
 
@@ -123,6 +125,45 @@ TEST_CASE("etcd: what is no document, or was not asked for, does not wake", "[sy
        line_of(
            {{"header", header(55)}, {"watch_id", "1"}, {"events", {7, {{"kv", "x"}}, {{"kv", {{"key", "!"}}}}}}})}};
   CHECK(world.wait({kToDb1}) == kAll);
+}
+
+TEST_CASE("etcd: what a watch tells is of its own box", "[sync][etcd]") {
+  Watching world;
+  world.list(kToDb1);
+  world.list(kToPci);
+  world.streams = {{Watching::created(1, 50), Watching::created(2, 50),
+                    Watching::change("jit/to/segment/pci/a.jit", 51, 1),
+                    Watching::change("jit/to/db1/a.jit", 52, 2)}};
+  CHECK(world.wait({kToDb1, kToPci}) == kAll);
+  world.list(kFromDb1);
+  world.streams = {
+      {Watching::created(1, 50), Watching::created(2, 50), Watching::change("jit/to/segment/pci/a.jit", 53, 2)}};
+  CHECK(world.wait({kFromDb1, kToPci}) == 0);
+  CHECK(world.wait({kFromDb1}) == kAll);
+}
+
+// Of this thread alone, so that a busy machine does not count.
+TEST_CASE("etcd: four times as many boxes are four times the work", "[sync][etcd]") {
+  const auto work = [](int boxes) {
+    Watching world;
+    std::vector<Box> all;
+    std::deque<Step> steps;
+    for (int i = 1; i <= boxes; ++i) {
+      all.push_back(Box::from_host("h" + std::to_string(i)).value());
+      world.list(all.back());
+      steps.push_back(Watching::created(i, 50));
+    }
+    for (int i = 1; i <= boxes; ++i)
+      steps.push_back(Watching::change("jit/from/h" + std::to_string(i) + "/e.tmp", 51, i));
+    world.streams = {steps};
+    timespec from{}, to{};
+    (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    CHECK(world.wait(all, seconds(1)) == 1000);
+    (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+    return static_cast<double>(to.tv_sec - from.tv_sec) + static_cast<double>(to.tv_nsec - from.tv_nsec) / 1e9;
+  };
+  const double few = work(500);
+  CHECK(work(2000) < 8 * few);
 }
 
 TEST_CASE("etcd: it returns for the other descriptor, and when its time is over", "[sync][etcd]") {
