@@ -11,28 +11,6 @@ tool=$top/build/release/tests/host/mailbox-tool jitctl=$top/build/release/jitctl
 build_tools() {
   (cd "$top" && CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1 cmake --preset release && cmake --build build/release --target mailbox-tool jitctl)
 }
-etcd_packages=(etcd-server etcd-client nftables)
-etcd_base=jit-etcd-$JIT_SUITE-$(printf '%s ' "${etcd_packages[@]}" | sha256sum | cut -c1-10)
-prepare_etcd() {
-  local h=jitetcd$$
-  [[ -e $LAB/base-$JIT_SUITE/etc/debian_version ]] || lab base "$JIT_SUITE" >/dev/null || return 1
-  lab up "$h" "$JIT_SUITE" || return 1
-  {
-    lab apt "$h" update
-    lab run "$h" sh -c 'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d'
-    lab apt "$h" install -y --no-install-recommends "${etcd_packages[@]}"
-    lab run "$h" rm -f /usr/sbin/policy-rc.d
-    lab run "$h" systemctl disable etcd
-  } >"$JIT_LOGS/etcd-base.log" 2>&1 || { lab down "$h"; cat "$JIT_LOGS/etcd-base.log"; return 1; }
-  lab keep "$h" "$etcd_base"
-}
-ensure_etcd() {
-  mkdir -p "$LAB" "$JIT_LOGS"
-  (
-    flock 8
-    [[ -e $LAB/base-$etcd_base/over ]] || prepare_etcd 8>&-
-  ) 8>"$LAB/prepare.lock"
-}
 
 work=$(mktemp -d /tmp/jit-etcd-XXXXXX)
 # What of ours still runs has that path among its words, and nobody else.
@@ -40,13 +18,13 @@ clean_up() { local pids; pids=$(pgrep -f -- "$work/") && kill $pids 2>/dev/null;
 trap 'code=$?; clean_up; (exit $code); finish' EXIT
 
 quietly build_tools || stop_here "the tools are built"
-quietly ensure_etcd || stop_here "a base with etcd"
+quietly server_base etcd etcd etcd-server etcd-client nftables || stop_here "a base with etcd"
 number=$((RANDOM % 900 + 100))
 members=() addresses=()
 for i in 1 2 3; do
   member=etcd$number-$i
   hosts+=("$member"); members+=("$member")
-  quietly lab up "$member" "$etcd_base" || stop_here "host $member boots"
+  quietly lab up "$member" "$server_base" || stop_here "host $member boots"
   addresses+=("$(lab addr "$member")")
 done
 on() { local i=$1; shift; lab run "${members[i - 1]}" "$@"; }
