@@ -6,23 +6,16 @@ source "$(dirname "$0")/lib.sh"
 
 # --- the host -----------------------------------------------------------------------------------------------------------
 
-tool=$top/build/release/tests/host/mailbox-tool
-build_tool() {
-  (cd "$top" && CCACHE_BASEDIR=$top cmake --preset release && cmake --build build/release --target mailbox-tool)
-}
-
 # A base of its own: nginx, a proxy that knows CONNECT, and what the tool is linked with.
 web_packages=(nginx-light openssl tinyproxy perl libcurl4 libsystemd0 ca-certificates curl)
 
-quietly build_tool || stop_here "the tool is built"
+quietly program mailbox-tool || stop_here "the tool is built"
+tool=$last_output
 quietly server_base web "nginx tinyproxy" "${web_packages[@]}" || stop_here "a base with nginx"
 host=web$((RANDOM % 900 + 100))
 hosts+=("$host")
 quietly lab up "$host" "$server_base" || stop_here "host $host boots"
-lab push "$host" "$tool" /usr/local/bin/mailbox-tool
-# Its own release may have another libfmt.
-for library in $(ldd "$tool" | sed -n 's/.* => \([^ ]*libfmt[^ ]*\).*/\1/p'); do lab push "$host" "$(readlink -f "$library")" "/usr/local/lib/$(basename "$library")"; done
-root ldconfig
+push_program "$tool"
 
 # --- certificates -------------------------------------------------------------------------------------------------------
 

@@ -7,17 +7,15 @@ source "$(dirname "$0")/lib.sh"
 
 # --- members ------------------------------------------------------------------------------------------------------------
 
-tool=$top/build/release/tests/host/mailbox-tool jitctl=$top/build/release/jitctl/jitctl
-build_tools() {
-  (cd "$top" && CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1 cmake --preset release && cmake --build build/release --target mailbox-tool jitctl)
-}
-
 work=$(mktemp -d /tmp/jit-etcd-XXXXXX)
 # What of ours still runs has that path among its words, and nobody else.
-clean_up() { local pids; pids=$(pgrep -f -- "$work/") && kill $pids 2>/dev/null; rm -rf "$work"; }
+clean_up() { pgrep -f -- "$work/" | xargs -r kill 2>/dev/null; rm -rf "$work"; }
 trap 'code=$?; clean_up; (exit $code); finish' EXIT
 
-quietly build_tools || stop_here "the tools are built"
+quietly program mailbox-tool || stop_here "the tool is built"
+tool=$last_output
+quietly program jitctl || stop_here "jitctl is built"
+jitctl=$last_output
 quietly server_base etcd etcd etcd-server etcd-client nftables || stop_here "a base with etcd"
 number=$((RANDOM % 900 + 100))
 members=() addresses=()

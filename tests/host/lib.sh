@@ -51,6 +51,30 @@ within_time() { local until; until=$(($(date +%s%N) + $1 * 1000000000)); shift; 
 soon() { local what=$1 seconds=$2; shift 2; if within_time "$seconds" "$@"; then pass "$what"; else flunk "$what"; say "not within $seconds s: $*"; say "$last_output"; fi; }
 not() { ! "$@"; }
 
+# --- programs of ours besides the packages --------------------------------------------------------------------------------
+
+# program NAME: the path of mailbox-tool or jitctl, as it was built with the packages, or built now.
+program() {
+  local name=$1 path=tests/host/$1 deb=$top/build/deb/pam-jit/debian/build
+  [[ $name != jitctl ]] || path=jitctl/jitctl
+  if [[ -x $deb/$path ]]; then echo "$deb/$path"; return; fi
+  mkdir -p "$top/build" "$JIT_LOGS"
+  (
+    flock 8
+    cd "$top" && CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1 cmake --preset release && cmake --build build/release --target "$name"
+  ) 8>"$top/build/programs.lock" >"$JIT_LOGS/programs.log" 2>&1 || { tail -20 "$JIT_LOGS/programs.log"; return 1; }
+  echo "$top/build/release/$path"
+}
+# push_program PATH: onto $host, with libfmt, of which its own release may have another.
+push_program() {
+  local library
+  lab push "$host" "$1" "/usr/local/bin/$(basename "$1")"
+  for library in $(ldd "$1" | sed -n 's/.* => \([^ ]*libfmt[^ ]*\).*/\1/p'); do
+    lab push "$host" "$(readlink -f "$library")" "/usr/local/lib/$(basename "$library")"
+  done
+  lab run "$host" ldconfig
+}
+
 # --- hosts --------------------------------------------------------------------------------------------------------------
 
 hosts=()

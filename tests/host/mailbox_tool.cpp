@@ -6,6 +6,7 @@
 //   get BOX NAME          its bytes
 //   put BOX FILE...       under their own names
 //   remove BOX NAME
+//   wait BOX SECONDS      lists it, says "waiting", and lists it again when there may be news
 //   index DIR             (no URL) what jitctl source index does
 //   follow SECONDS FILE BOX...        what is new there, as it comes (mailbox_follow.hpp)
 //   post COUNT MILLISECONDS BOX...    so many documents, one every so often
@@ -14,6 +15,7 @@
 //
 // BOX is to/HOST, to/segment/SEGMENT or from/HOST. A failure is "KIND: words" on standard error, status 1.
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -56,6 +58,14 @@ int list(Mailbox& mailbox, const Box& box, int times) {
     status = listed ? 0 : failed(listed.error());
   }
   return status;
+}
+
+int wait(Mailbox& mailbox, const Box& box, int seconds) {
+  if (const int before = list(mailbox, box, 1); before != 0) return before;
+  std::puts("waiting");
+  std::fflush(stdout);
+  const auto done = mailbox.wait({box}, -1, std::chrono::seconds(seconds), true);
+  return done ? list(mailbox, box, 1) : failed(done.error());
 }
 
 int get(Mailbox& mailbox, const Box& box, const std::string& name) {
@@ -154,6 +164,7 @@ int main(int argc, char** argv) {
   const auto box = box_of(words[2]);
   if (!box) return failed(box.error());
   if (words[1] == "list") return list(**mailbox, *box, words.size() > 3 ? std::stoi(words[3]) : 1);
+  if (words[1] == "wait" && words.size() == 4) return wait(**mailbox, *box, std::stoi(words[3]));
   if (words[1] == "get" && words.size() == 4) return get(**mailbox, *box, words[3]);
   if (words[1] == "put") return put(**mailbox, *box, {words.begin() + 3, words.end()}, WallTime::max());
   if (words[1] != "remove" || words.size() != 4) return failed({Errc::invalid, words[1] + ": no such verb", 0});

@@ -77,7 +77,7 @@ struct Kept : Host {
   [[nodiscard]] std::size_t starts(const std::string& name) const {
     std::istringstream in(get(folder / "started"));
     std::size_t count = 0;
-    for (std::string line; std::getline(in, line);) count += line.starts_with(name + " ") ? 1 : 0;
+    for (std::string line; std::getline(in, line);) count += line.starts_with(name + " ") ? 1U : 0U;
     return count;
   }
   std::unique_ptr<Supervisor> supervisor;

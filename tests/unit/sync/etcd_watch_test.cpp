@@ -33,8 +33,8 @@ struct Watching : World {
       return next;
     };
   }
-  void list(const Box& box) {
-    REQUIRE(mailbox().list(box, [](const Item&) { return true; }));
+  void list(const Box& which) {
+    REQUIRE(mailbox().list(which, [](const Item&) { return true; }));
     probed = 0;
   }
   // How long a wait of at most ten minutes took; -1: an error.

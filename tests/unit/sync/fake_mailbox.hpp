@@ -40,7 +40,7 @@ class FakeMailbox final : public Mailbox {
   }
   [[nodiscard]] std::size_t count(const std::string& what) const {
     std::size_t found = 0;
-    for (const auto& line : log) found += line.starts_with(what) ? 1 : 0;
+    for (const auto& line : log) found += line.starts_with(what) ? 1U : 0U;
     return found;
   }
 

@@ -486,7 +486,7 @@ TEST_CASE("of a flood of lines none is lost", "[http]") {
   unsigned next = 0, wrong = 0;
   const auto end = (*stream)->read(
       [&](std::string_view line) {
-        wrong += line == std::to_string(next++) ? 0 : 1;
+        wrong += line == std::to_string(next++) ? 0U : 1U;
         return true;
       },
       -1, milliseconds(60000));
