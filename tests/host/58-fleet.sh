@@ -29,25 +29,25 @@ field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" <<<"$last_output" | head -
 # ask ROLE HOST: alice asks and does not wait; the id of her ask is in $asked.
 ask() {
   local got=0
-  quietly ctl alice "--json request $1 10m -m 'to mend $kind' --on $2 --no-wait $source" || got=$?
+  quietly ctl alice "--json request $1 10m -m 'to mend $kind' --on $2 --no-wait $near" || got=$?
   asked=$(field id)
   return $got
 }
 # waits WHO ROLE HOST: that person sees a request for it; its id is in $id, all of it in $last_output.
 waits() {
-  wish=$(ctl "$1" "pending $source" 2>&1 | awk -v RS= -v host="vouched for by $3's host key SHA256:" -v role="role +$2 for" 'index($0, host) && $0 ~ role')
+  wish=$(ctl "$1" "pending $near" 2>&1 | awk -v RS= -v host="vouched for by $3's host key SHA256:" -v role="role +$2 for" 'index($0, host) && $0 ~ role')
   id=$(sed -n '1s/^Request \([^,]*\),.*/\1/p' <<<"$wish")
   [[ -n $id ]]
 }
 # approves WHO OPTIONS: that request; the digest of the review is in $review.
 approves() {
   local who=$1 got=0; shift
-  ctl "$who" "--json approve $id --yes $* $source" || got=$?
+  ctl "$who" "--json approve $id --yes $* $near" || got=$?
   return $got
 }
 review_of() { review=$(field digest); }
 # alice_reads HOST STATE: of what she asked for last.
-alice_reads() { ctl alice "status $source" | grep -Eq "^$asked +$1 .* $2"; }
+alice_reads() { ctl alice "status $near" | grep -Eq "^$asked +$1 .* $2"; }
 # told WHAT KEY VALUE: how often the host has said so.
 told() { root sh -c 'cd /var/lib/jit/outbox && grep -lxF "what = \"$1\"" e-*.jit | xargs -r grep -lxF "$2 = \"$3\"" | grep -c .' sh "$@"; }
 was_told() { [[ $(told "$@") -ge 1 ]]; }
@@ -91,7 +91,7 @@ asked_and_given() {
   soon "carol reads that" 20 reads_ended "$login"
 }
 ssh_on() { local before=$host got=0; host=$1; can_ssh alice || got=$?; host=$before; return $got; }
-reads_ended() { ctl carol "show $1 $source" | grep -q "^$db1: ended"; }
+reads_ended() { ctl carol "show $1 $near" | grep -q "^$db1: ended"; }
 
 source_away() {
   ask db-login "$db1"
@@ -100,7 +100,7 @@ source_away() {
   status "carol approves what cannot arrive" 3 approves carol --no-wait
   review_of
   "down_$kind"
-  status "with the source gone nobody sees anything" 4 ctl carol "pending $source"
+  status "with the source gone nobody sees anything" 4 ctl carol "pending $near"
   if [[ $kind == ssh ]]; then
     root systemctl start jitd.service
     soon "what is in the inbox counts without the source" 10 holds "$id"
@@ -117,7 +117,7 @@ source_away() {
   gives "and the grant given once" '^1$' told active grant "$(digest_of_grant)"
   at alice "jitctl release $id" >/dev/null
 }
-digest_of_grant() { ctl carol "--json show $id $source" | sed -n 's/.*"digest": *"\([^"]*\)".*/\1/p' | head -1; }
+digest_of_grant() { ctl carol "--json show $id $near" | sed -n 's/.*"digest": *"\([^"]*\)".*/\1/p' | head -1; }
 
 host_away() {
   local sent=3 cut
@@ -147,7 +147,7 @@ host_away() {
   at alice "jitctl release --all" >/dev/null
   soon "all is given back" 5 nothing_left
 }
-digest_of_ask() { ctl alice "--json show $asked $source" | sed -n 's/.*"digest": *"\([^"]*\)".*/\1/p' | head -1; }
+digest_of_ask() { ctl alice "--json show $asked $near" | sed -n 's/.*"digest": *"\([^"]*\)".*/\1/p' | head -1; }
 
 clocks_apart() {   # MS WORD HOW-TO-REVOKE
   desk_clock "$1"
@@ -156,7 +156,7 @@ clocks_apart() {   # MS WORD HOW-TO-REVOKE
   ok "and approves" approves carol
   ok "alice is in" can_ssh alice
   soon "and reads that" 20 alice_reads "$db1" active
-  ok "carol revokes it" ctl carol "revoke ${3:-$id} -m 'clocks' --on $db1 $source"
+  ok "carol revokes it" ctl carol "revoke ${3:-$id} -m 'clocks' --on $db1 $near"
   soon "and she is out" 5 nobody_in
   desk_clock 0
 }
@@ -191,7 +191,7 @@ everything_everywhere() {
   soon "the ask for db2 is filed there" 20 says "$db2" filed
   for h in $db1 $web1; do soon "refused by $h" 20 says "$h" refused; done
 
-  soon "and seen at the desk" 20 waits carol db-login "$db2"
+  near=$source soon "and seen at the desk" 20 waits carol db-login "$db2"
   made carol review.jit "approve $id --yes $source"
   thrown "$kind-review.jit"
   soon "the review of it counts at db2" 20 says "$db2" reviewed
@@ -251,7 +251,7 @@ journey() {
   host=$db1
   local from=$SECONDS
   quietly "open_$kind" || stop_here "the hosts go by $kind"
-  soon "by $kind all hosts are heard of" 30 heard_of_all
+  within_time 60 heard_of_all || stop_here "by $kind all hosts are heard of"
   asked_and_given
   source_away
   host_away

@@ -91,7 +91,7 @@ raise_desk() {
   local who
   for who in alice carol dave; do
     root runuser -l "$who" -c "rm -f .ssh/id_ed25519*; ssh-keygen -q -t ed25519 -N '' -C $who -f .ssh/id_ed25519
-      printf 'StrictHostKeyChecking accept-new\nLogLevel ERROR\n' >.ssh/config"
+      printf 'StrictHostKeyChecking accept-new\nLogLevel ERROR\n' >.ssh/config; mkdir -p .config/jit"
     root cp "/home/$who/.ssh/id_ed25519.pub" "/tmp/$who.pub"
   done
   root chmod 644 /tmp/alice.pub /tmp/carol.pub /tmp/dave.pub
@@ -172,17 +172,22 @@ ETCD_BCRYPT_COST=4
 END_OF_ETCD
 }
 
+# From two hours before now, so that clocks which are behind take them, too.
 certificates() {
   cd "$work" || return 1
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=test -keyout ca.key -out ca.pem \
-    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign || return 1
-  signed server "$carrier" serverAuth,clientAuth "DNS:$carrier,IP:$(lab addr "$carrier"),IP:127.0.0.1"
+  : >index.txt
+  printf '[ca]\ndefault_ca=it\n[it]\ndatabase=index.txt\nrand_serial=yes\nnew_certs_dir=.\ndefault_md=sha256\npolicy=any\ncopy_extensions=copy
+default_days=20\ncertificate=ca.pem\nprivate_key=ca.key\nunique_subject=no\n[any]\ncommonName=optional\n' >ca.conf
+  key ca /CN=test -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign &&
+    openssl ca -batch -config ca.conf -selfsign -keyfile ca.key "${early[@]}" -in ca.csr -out ca.pem -notext &&
+    signed server "$carrier" serverAuth,clientAuth "DNS:$carrier,IP:$(lab addr "$carrier"),IP:127.0.0.1"
 }
-# signed FILE NAME USES SAN: a certificate of that name.
+early=(-startdate "$(date -u -d '-2 hours' +%Y%m%d%H%M%SZ)")
+key() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1.key" -out "$1.csr" -subj "$2" "${@:3}"; }
+# signed FILE NAME USES [SAN]: a certificate of that name.
 signed() {
-  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" -keyout "$work/$1.key" -out "$work/$1.csr" || return 1
-  openssl x509 -req -in "$work/$1.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 20 -out "$work/$1.pem" \
-    -extfile <(echo "extendedKeyUsage=$3"; [[ -z ${4:-} ]] || echo "subjectAltName=$4")
+  (cd "$work" && key "$1" "/CN=$2" -addext "extendedKeyUsage=$3" ${4:+-addext "subjectAltName=$4"} &&
+    openssl ca -batch -config ca.conf "${early[@]}" -in "$1.csr" -out "$1.pem" -notext)
 }
 
 fleet() { echo "$db1" "$db2" "$web1"; }
@@ -192,7 +197,7 @@ segment_of() { if [[ $1 == "$web1" ]]; then echo web; else echo db; fi; }
 
 # --- kinds of source ----------------------------------------------------------------------------------------------------
 #
-# open_KIND     from now on documents go by it alone; $source is what jitctl wants to be told
+# open_KIND     from now on documents go by it alone; $source is what jitctl wants to be told, $near for db1 alone
 # apart_KIND    db1 cannot reach it, or take what it brings, while the desk can
 # down_KIND     nobody can
 # up_KIND       everybody can again
@@ -228,7 +233,7 @@ belongings() {
 # knows WHO KEY VALUE...: one more source of theirs.
 knows() {
   local who=$1; shift
-  { printf '\n[[sources]]\n'; pairs "$@"; } | desk_root runuser -l "$who" -c 'mkdir -p .config/jit && cat >>.config/jit/approver.toml'
+  { printf '\n[[sources]]\n'; pairs "$@"; } | desk_root runuser -l "$who" -c 'cat >>.config/jit/approver.toml'
 }
 
 # A folder at the desk, which hosts have as if by a network.
@@ -246,7 +251,7 @@ attach() {
 }
 detach() { root umount -l /srv/mail; }
 open_folder() {
-  source="--source folder"
+  source="--source folder" near=$source
   desk_root jitctl source init-folder /srv/mail || return 1
   local h who
   for h in $(fleet); do
@@ -268,14 +273,14 @@ apart_carrier() { lab run "$carrier" ip route add blackhole "$(lab addr "$db1")"
 together() { lab run "$carrier" ip route del blackhole "$(lab addr "$db1")" 2>/dev/null; true; }
 
 open_https() {
-  source="--source https"
+  source="--source https" near=$source
   lab run "$carrier" systemctl start nginx || return 1
   local who
   for who in alice carol dave $(fleet); do signed "$who" "$who" clientAuth || return 1; done
   for who in alice carol dave; do
     belongings "$who" "$work"/{ca.pem,"$who.pem","$who.key"}
     local home=/home/$who/.config/jit
-    knows "$who" name https url "https://$carrier:8443/mail" ca "$home/ca.pem" certificate "$home/$who.pem" key "$home/$who.key"
+    knows "$who" name https poll 1s url "https://$carrier:8443/mail" ca "$home/ca.pem" certificate "$home/$who.pem" key "$home/$who.key"
   done
   on_each https_at
 }
@@ -294,7 +299,7 @@ throw_https() {
 
 init() { desk_root jitctl source init "etcd+https://$carrier:2379/jit" --ca /root/ca.pem --admin-password-file /root/root.password "$@"; }
 open_etcd() {
-  source="--source etcd"
+  source="--source etcd" near=$source
   lab run "$carrier" systemctl start etcd || return 1
   lab push "$desk" "$work/ca.pem" /root/ca.pem
   init --enable-auth || return 1
@@ -330,6 +335,7 @@ throw_etcd() {
 # The mailbox of each host: what comes is in the inbox at once, and db1 is apart from it while jitd does not run.
 open_ssh() {
   source="--source ssh://jit@$db1 --source ssh://jit@$db2 --source ssh://jit@$web1"
+  near="--source ssh://jit@$db1"
   on_each goes_by && on_each root jitctl source ssh on
 }
 apart_ssh() { lab run "$db1" systemctl stop jitd.service; }
