@@ -120,17 +120,19 @@ source_away() {
 digest_of_grant() { ctl carol "--json show $id $near" | sed -n 's/.*"digest": *"\([^"]*\)".*/\1/p' | head -1; }
 
 host_away() {
-  local sent=3 cut
-  [[ $kind != ssh ]] || sent=4   # the mailbox is the host
+  local sent=3 seconds=8 cut
+  [[ $kind != ssh ]] || sent=4 seconds=15   # the mailbox is the host
   ask db-login "$db1"
   soon "one more is seen" 20 waits carol db-login "$db1"
-  lab cut "$db1" 8 >/dev/null 2>&1 &
+  lab cut "$db1" "$seconds" >/dev/null 2>&1 &
   cut=$!
   within_time 5 not lab run "$db1" true
+  # Else the desk would still know where it was, and wait.
+  desk_root ip neigh flush all
   status "carol approves while the host is down" "$sent" approves carol --no-wait
   local first=$id
   [[ $kind == ssh ]] || status "and alice asks for more" 3 ask operator "$db1"
-  [[ $kind == ssh ]] || refused "the host is down still" lab run "$db1" true
+  refused "the host is down still" lab run "$db1" true
   wait "$cut"
   quietly at_db1 "back_$kind"
   if [[ $kind == ssh ]]; then
@@ -255,6 +257,9 @@ journey() {
   asked_and_given
   source_away
   host_away
+  desk_clock 600000
+  status "a desk ten minutes ahead is told that it is" 5 ctl alice "request db-login 10m -m clock --on $db1 --wait 20s $near"
+  gives "and why" 'clock|future|ahead' cat <<<"$last_output"
   clocks_apart 60000 ahead
   clocks_apart -60000 behind '--user alice'
   everything_everywhere
