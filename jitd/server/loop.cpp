@@ -31,7 +31,10 @@ void Source::events(std::uint32_t events) noexcept {
 
 void Source::arm(std::uint64_t at) noexcept {
   if (!state_) return;
-  if (state_->kind == State::Kind::timer) (void)sd_event_source_set_time(state_->source, at);
+  // Armed again before its turn, it would lose its place in the queue.
+  if (state_->kind == State::Kind::later && sd_event_source_get_enabled(state_->source, nullptr) > 0) return;
+  if (state_->kind == State::Kind::timer || state_->kind == State::Kind::later)
+    (void)sd_event_source_set_time(state_->source, at);
   (void)sd_event_source_set_enabled(state_->source, SD_EVENT_ONESHOT);
 }
 
@@ -95,20 +98,11 @@ Source Loop::timer(clockid_t clock, std::function<void()> then) {
 }
 
 Source Loop::later(std::function<void()> then) {
-  auto state = std::make_shared<Source::State>();
-  state->kind = Source::State::Kind::later;
-  state->then = [then = std::move(then)](std::uint32_t) { then(); };
-  sd_event_source* source = nullptr;
-  const int rc = sd_event_add_defer(
-      event_.get(), &source,
-      [](sd_event_source*, void* data) noexcept {
-        run_guarded(*static_cast<Source::State*>(data), 0);
-        return 0;
-      },
-      state.get());
-  auto owned = own(rc, source, std::move(state), "deferred work");
-  owned.disarm();
-  return owned;
+  // A time that has come, and not sd-event's own deferred source: that one counts as waiting since it was made,
+  // however often it had its turn, so that work that arms itself again would come before everything else, for ever.
+  auto source = timer(CLOCK_MONOTONIC, std::move(then));
+  source.state_->kind = Source::State::Kind::later;
+  return source;
 }
 
 Source Loop::signal(int number, std::function<void()> then) {

@@ -54,9 +54,9 @@ class Loop {
 
   // `then` gets the epoll events that came.
   [[nodiscard]] Source io(int fd, std::uint32_t events, std::function<void(std::uint32_t)> then);
-  // A timer that is not armed yet, with 1 ms accuracy. CLOCK_REALTIME or CLOCK_BOOTTIME.
+  // A timer that is not armed yet, with 1 ms accuracy. CLOCK_REALTIME, CLOCK_BOOTTIME or CLOCK_MONOTONIC.
   [[nodiscard]] Source timer(clockid_t clock, std::function<void()> then);
-  // Runs once each time it is armed (arm(0)), after what is ready now. Not armed at first.
+  // Runs once each time it is armed (arm(0)), after what is ready now, however often it is. Not armed at first.
   [[nodiscard]] Source later(std::function<void()> then);
   // The signal must be blocked in all threads.
   [[nodiscard]] Source signal(int number, std::function<void()> then);

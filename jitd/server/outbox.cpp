@@ -141,7 +141,8 @@ Result<std::unique_ptr<Outbox>> Outbox::open(Loop& loop, const std::string& fold
     if (event.overflow() || event.name == name) raw->look();
   });
   if (!notify) return tl::unexpected<Error>(notify.error());
-  const auto watch = notify->watch(folder.substr(0, slash), IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE);
+  const auto watch =
+      notify->watch(folder.substr(0, slash), IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB);
   if (!watch) return tl::unexpected<Error>(watch.error());
   self->notify_ = std::make_unique<Inotify>(std::move(*notify));
   self->look();
@@ -201,11 +202,13 @@ void Outbox::work() {
     return trouble("it must belong to root and be writable by nobody else: chown root " + folder_ + "; chmod go-w " +
                    folder_);
   }
-  if (seen.st_dev != device_ || seen.st_ino != number_) scan_ = beat_ = true;  // another one than before
+  // Whose group may read it is said by the folder alone, which whoever makes it may say a moment later.
+  const FileMode mode{0640, ::geteuid(), (seen.st_mode & S_ISGID) != 0 ? seen.st_gid : ::getegid()};
+  if (seen.st_dev != device_ || seen.st_ino != number_ || mode.gid != mode_.gid)
+    scan_ = beat_ = true;  // another one than before, or for others
   device_ = seen.st_dev;
   number_ = seen.st_ino;
-  // Whose group may read it is said by the folder alone.
-  mode_ = {0640, ::geteuid(), (seen.st_mode & S_ISGID) != 0 ? seen.st_gid : ::getegid()};
+  mode_ = mode;
   touched_ = 0;
   const Result<bool> done = mirror(dir->get());
   if (!done) {

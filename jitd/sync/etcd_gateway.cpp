@@ -340,6 +340,8 @@ Failure read_failure(int status, std::string_view body) {
       if (const auto read = number(member(from, name)); read && *read > 0) code = *read;
     message = text(member(from, "message"));
     if (message.empty()) message = text(inner);
+  } else if (!body.starts_with('<')) {
+    message = body.substr(0, body.find_first_of("\r\n"));  // the gateway's own words, before it asks etcd
   }
   failure.kind = kind_of(code, message);
   failure.message = shown(message.empty() ? "HTTP status " + std::to_string(status) : message, kMaxMessage);

@@ -47,7 +47,7 @@ grant alice fresh 10m
 ok "sudo works" at_sudo alice
 ok "she is a member" member alice db
 first=$(ends)
-gives "and reads when it ends unless news come" 'unless a newer list' at alice "jitctl show $id"
+gives "and reads when it ends unless news come" 'unless a newer list' at alice "jitctl --json show $id"
 ok "a list above the next comes" list --number 3
 ok "the view stays, since one is missing" goes_by 1
 gives "and doctor names it" 'list 2 of revocations is missing' root jitctl doctor
@@ -82,7 +82,7 @@ refused "so is sudo" at_sudo alice
 root systemctl unmask --runtime jitd.service
 root systemctl start jitd.service
 soon "the next start knows" 10 is_state "$id" ended
-gives "why" 'view of revocations is older than 20s' at alice "jitctl show $id"
+gives "why" 'view of revocations is older than 20s' at alice "jitctl --json show $id"
 ok "and what the view is" goes_by 5
 
 # --- delivered policy and trust -----------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ sign_policy() {
 }
 # Another owner adds a signature to what lies in /tmp.
 both_sign() { at rescue "jitctl sign /tmp/$1.jit -o /tmp/$1-both.jit --yes && mv /tmp/$1-both.jit /tmp/$1.both"; }
-import() { at alice "jitctl import /tmp/$1"; }
+import() { at bob "jitctl import /tmp/$1"; }   # who holds nothing that could end with it
 
 ok "olga signs a policy" sign_policy 1 far
 refused "nobody owns this host yet" import policy.jit

@@ -90,7 +90,7 @@ for my $pid (1 .. 400) { got("to signal process $pid") if $pid != $$ and kill 0,
 { # More processes than it needs.
   my @children;
   while (@children < 300) { my $pid = fork; last unless defined $pid; if (!$pid) { sleep 3; POSIX::_exit(0); } push @children, $pid; }
-  got(scalar(@children) . " processes") if @children >= 300;
+  did(scalar(@children) . " processes") if @children >= 300;
   kill KILL => @children; waitpid $_, 0 for @children;
 }
 did("looked round");

@@ -140,7 +140,7 @@ prepare_base() {
   {
     lab push "$h" "$keys/login.pub" /root/login.pub
     lab apt "$h" update
-    lab apt "$h" install -y --no-install-recommends libpam-modules psmisc strace
+    lab apt "$h" install -y --no-install-recommends libpam-modules psmisc strace perl
     [[ $JIT_SUITE != trixie ]] || lab apt "$h" install -y --no-install-recommends --download-only sudo-rs
     lab run "$h" sh -c 'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d'
     mapfile -t needed < <(dependencies)

@@ -1,5 +1,6 @@
 #include "tests/host/mailbox_follow.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -20,7 +21,7 @@ long long now_us() {
 }
 
 void say(const Error& error) {
-  std::fprintf(stderr, "%d: %s\n", static_cast<int>(error.code), error.message.c_str());
+  std::fprintf(stderr, "%s: %s\n", kind_of(error), error.message.c_str());
 }
 
 using Seen = std::set<std::string>;  // "BOX/NAME STAMP"
@@ -50,6 +51,11 @@ bool look(Mailbox& mailbox, const Box& box, Seen& seen, std::ofstream& out) {
 }
 
 }  // namespace
+
+const char* kind_of(const Error& error) {
+  constexpr std::array<const char*, 6> kinds = {"invalid", "refused", "not_found", "unavailable", "busy", "system"};
+  return kinds.at(static_cast<std::size_t>(error.code));
+}
 
 int follow(Mailbox& mailbox, const std::vector<Box>& boxes, int seconds, const std::string& file) {
   Seen seen;

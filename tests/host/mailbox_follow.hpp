@@ -8,6 +8,8 @@
 
 namespace jit {
 
+[[nodiscard]] const char* kind_of(const Error& error);  // as a word
+
 // As the courier does: waits for news in these boxes, lists them and fetches what is new by its stamp. Each is a line
 // "MICROSECONDS BOX/NAME STAMP CONTENT" in `file`, which is read first: who goes on knows what was seen before.
 // Errors are said, and half a second later it goes on; those of a box that may not be read end it.

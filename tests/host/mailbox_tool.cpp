@@ -10,11 +10,10 @@
 //   index DIR             (no URL) what jitctl source index does
 //   follow SECONDS FILE BOX...        what is new there, as it comes (mailbox_follow.hpp)
 //   post COUNT MILLISECONDS BOX...    so many documents, one every so often
-//   put_before_hour BOX SECONDS FILE  put, by a clock that shows so long before a whole hour (etcd's leases end
-//   there)
+//   put_before_hour BOX SECONDS FILE  put what has expired, by a clock that shows so long before a whole hour (etcd's
+//   leases end there)
 //
 // BOX is to/HOST, to/segment/SEGMENT or from/HOST. A failure is "KIND: words" on standard error, status 1.
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -33,8 +32,7 @@ using namespace jit;
 namespace {
 
 int failed(const Error& error) {
-  constexpr std::array<const char*, 6> kinds = {"invalid", "refused", "not_found", "unavailable", "busy", "system"};
-  std::fprintf(stderr, "%s: %s\n", kinds.at(static_cast<std::size_t>(error.code)), error.message.c_str());
+  std::fprintf(stderr, "%s: %s\n", kind_of(error), error.message.c_str());
   return 1;
 }
 
@@ -133,7 +131,8 @@ int put_before_hour(const SourceSpec& spec, const std::vector<std::string>& word
   const auto box = box_of(words[2]);
   auto client = etcd::make_client(spec, clock);
   if (!box || !client) return failed(box ? client.error() : box.error());
-  return put(*etcd::mailbox_over(std::move(*client), clock), *box, {words[4]}, clock.now().wall());
+  return put(*etcd::mailbox_over(std::move(*client), clock), *box, {words[4]},
+             clock.now().wall() - std::chrono::hours(1));
 }
 
 }  // namespace

@@ -403,3 +403,19 @@ TEST_CASE("how far was told before is read from what this host signed itself", "
   put("alive.jit", event(9, *key, "alive"));
   CHECK(told_in(folder.path(), own) == 9U);
 }
+
+TEST_CASE("who may read the outbox may be said after it is there", "[server][outbox]") {
+  if (::geteuid() != 0) return;
+  OutboxBench bench;
+  const std::string request = bench.waits("a request");
+  bench.open();
+  REQUIRE(::chown(bench.folder().c_str(), 0, 54321) == 0);
+  REQUIRE(::chmod(bench.folder().c_str(), 02750) == 0);
+  bench.turn();
+  struct stat seen {};
+  for (const char* const name : {"host", request.c_str(), "alive.jit"}) {
+    INFO(name);
+    REQUIRE(::lstat((bench.folder() + "/" + name).c_str(), &seen) == 0);
+    CHECK(seen.st_gid == 54321);
+  }
+}

@@ -1,7 +1,9 @@
 // Board gates, the configuration watch, timers, journal lines and the loop itself.
+#include <fcntl.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 #include "jitd/server/board_gates.hpp"
@@ -285,4 +287,40 @@ TEST_CASE("the loop: a source may drop itself, a throwing callback ends it", "[s
   const auto ended = (*loop)->run();
   REQUIRE_FALSE(ended);
   CHECK(ended.error().message.find("boom") != std::string::npos);
+}
+
+TEST_CASE("the loop: work that goes on arming itself keeps nobody from their turn", "[server]") {
+  auto loop = Loop::make();
+  REQUIRE(loop);
+  int worked = 0, read = 0, beats = 0, more = 0;
+  Source work = (*loop)->later([&] {
+    ++worked;
+    work.arm(0);
+  });
+  work.arm(0);
+  Source other = (*loop)->later([&] {
+    ++more;
+    other.arm(0);
+  });
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const UniqueFd reading(ends[0]), writing(ends[1]);
+  REQUIRE(::write(writing.get(), "x", 1) == 1);
+  for (int i = 0; i < 10; ++i) (*loop)->turn(0);
+  // What comes when it has long been busy:
+  const Source ready = (*loop)->io(reading.get(), EPOLLIN, [&](std::uint32_t) { ++read; });
+  Source beat = (*loop)->timer(CLOCK_BOOTTIME, [&] { ++beats; });
+  beat.arm(Loop::now_usec(CLOCK_BOOTTIME));
+  other.arm(0);
+  int asked = 0;
+  Source often = (*loop)->later([&] { ++asked; });
+  for (int i = 0; i < 50; ++i) {
+    often.arm(0);  // keeps its place
+    (*loop)->turn(0);
+  }
+  CHECK(asked >= 8);
+  CHECK(beats == 1);
+  CHECK(worked >= 10);
+  CHECK(read >= 8);
+  CHECK(more >= 8);
 }

@@ -33,7 +33,7 @@ struct FakeWeb {
   [[nodiscard]] HttpResponse answer(const HttpRequest& request);
   [[nodiscard]] std::size_t count(std::string_view method, std::string_view ending) const {
     std::size_t found = 0;
-    for (const auto& one : requests) found += one.method == method && one.url.ends_with(ending) ? 1 : 0;
+    for (const auto& one : requests) found += one.method == method && one.url.ends_with(ending) ? 1U : 0U;
     return found;
   }
 
