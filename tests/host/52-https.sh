@@ -8,34 +8,13 @@ source "$(dirname "$0")/lib.sh"
 
 # A base of its own: nginx, a proxy that knows CONNECT, and what the tool is linked with.
 web_packages=(nginx-light openssl tinyproxy perl libcurl4 libsystemd0 ca-certificates curl)
-web_base=jit-web-$JIT_SUITE-$(printf '%s ' "${web_packages[@]}" | sha256sum | cut -c1-10)
-prepare_web() {
-  local h=jitweb$$
-  [[ -e $LAB/base-$JIT_SUITE/etc/debian_version ]] || lab base "$JIT_SUITE" >/dev/null || return 1
-  lab up "$h" "$JIT_SUITE" || return 1
-  {
-    lab apt "$h" update
-    lab run "$h" sh -c 'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d'
-    lab apt "$h" install -y --no-install-recommends "${web_packages[@]}"
-    lab run "$h" rm -f /usr/sbin/policy-rc.d
-    lab run "$h" systemctl disable nginx tinyproxy
-  } >"$JIT_LOGS/web-base.log" 2>&1 || { lab down "$h"; cat "$JIT_LOGS/web-base.log"; return 1; }
-  lab keep "$h" "$web_base"
-}
-ensure_web() {
-  mkdir -p "$LAB" "$JIT_LOGS"
-  (
-    flock 8
-    [[ -e $LAB/base-$web_base/over ]] || prepare_web 8>&-
-  ) 8>"$LAB/prepare.lock"
-}
 
 quietly program mailbox-tool || stop_here "the tool is built"
 tool=$last_output
-quietly ensure_web || stop_here "a base with nginx"
+quietly server_base web "nginx tinyproxy" "${web_packages[@]}" || stop_here "a base with nginx"
 host=web$((RANDOM % 900 + 100))
 hosts+=("$host")
-quietly lab up "$host" "$web_base" || stop_here "host $host boots"
+quietly lab up "$host" "$server_base" || stop_here "host $host boots"
 push_program "$tool"
 
 # --- certificates -------------------------------------------------------------------------------------------------------

@@ -7,29 +7,6 @@ source "$(dirname "$0")/lib.sh"
 
 # --- members ------------------------------------------------------------------------------------------------------------
 
-etcd_packages=(etcd-server etcd-client nftables)
-etcd_base=jit-etcd-$JIT_SUITE-$(printf '%s ' "${etcd_packages[@]}" | sha256sum | cut -c1-10)
-prepare_etcd() {
-  local h=jitetcd$$
-  [[ -e $LAB/base-$JIT_SUITE/etc/debian_version ]] || lab base "$JIT_SUITE" >/dev/null || return 1
-  lab up "$h" "$JIT_SUITE" || return 1
-  {
-    lab apt "$h" update
-    lab run "$h" sh -c 'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d'
-    lab apt "$h" install -y --no-install-recommends "${etcd_packages[@]}"
-    lab run "$h" rm -f /usr/sbin/policy-rc.d
-    lab run "$h" systemctl disable etcd
-  } >"$JIT_LOGS/etcd-base.log" 2>&1 || { lab down "$h"; cat "$JIT_LOGS/etcd-base.log"; return 1; }
-  lab keep "$h" "$etcd_base"
-}
-ensure_etcd() {
-  mkdir -p "$LAB" "$JIT_LOGS"
-  (
-    flock 8
-    [[ -e $LAB/base-$etcd_base/over ]] || prepare_etcd 8>&-
-  ) 8>"$LAB/prepare.lock"
-}
-
 work=$(mktemp -d /tmp/jit-etcd-XXXXXX)
 # What of ours still runs has that path among its words, and nobody else.
 clean_up() { pgrep -f -- "$work/" | xargs -r kill 2>/dev/null; rm -rf "$work"; }
@@ -39,13 +16,13 @@ quietly program mailbox-tool || stop_here "the tool is built"
 tool=$last_output
 quietly program jitctl || stop_here "jitctl is built"
 jitctl=$last_output
-quietly ensure_etcd || stop_here "a base with etcd"
+quietly server_base etcd etcd etcd-server etcd-client nftables || stop_here "a base with etcd"
 number=$((RANDOM % 900 + 100))
 members=() addresses=()
 for i in 1 2 3; do
   member=etcd$number-$i
   hosts+=("$member"); members+=("$member")
-  quietly lab up "$member" "$etcd_base" || stop_here "host $member boots"
+  quietly lab up "$member" "$server_base" || stop_here "host $member boots"
   addresses+=("$(lab addr "$member")")
 done
 on() { local i=$1; shift; lab run "${members[i - 1]}" "$@"; }

@@ -1,9 +1,9 @@
 # Hosts on which things break: jitd, and what its units run, with the library of fault.cpp. Sourced by tests after lib.sh.
 # shellcheck shell=bash disable=SC2154
 
-# Makes the library, once for all tests, and puts it under every unit of ours on the host; from here on `fault` works.
-faulty() {
-  local library unit
+# Makes the library, once for all tests, and puts it onto the host.
+fault_library() {
+  local library
   library=$keys/fault-$(sha256sum "$here/fault.cpp" | cut -c1-10).so
   if [[ ! -e $library ]]; then
     quietly c++ -std=c++20 -O1 -Wall -Wextra -shared -fPIC -o "$library.$$" "$here/fault.cpp" || stop_here "the library of faults is built"
@@ -11,6 +11,12 @@ faulty() {
   fi
   lab push "$host" "$library" /usr/lib/jit-fault.so
   lab push "$host" "$here/fault" /usr/local/sbin/fault
+}
+
+# Puts it under every unit of ours on the host; from here on `fault` works.
+faulty() {
+  local unit
+  fault_library
   root fault make
   for unit in jitd.service jit-expire@.service jit-expire.service; do
     local starving=; [[ $unit != jitd.service ]] || starving=' JIT_FAULT_STARVES=1'

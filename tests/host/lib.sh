@@ -151,14 +151,36 @@ prepare_base() {
   lab keep "$h" "$base"
 }
 
-# Makes the base once, also when several tests start together.
-ensure_base() {
-  local base; base=$(base_name)
+# once BASE FUNCTION: makes a base once, also when several tests start together.
+once() {
   mkdir -p "$LAB" "$JIT_LOGS"
   (
     flock 8
-    [[ -e $LAB/base-$base/over ]] || prepare_base "$base" 8>&-
+    [[ -e $LAB/base-$1/over ]] || "$2" "$1" 8>&-
   ) 8>"$LAB/prepare.lock"
+}
+ensure_base() { once "$(base_name)" prepare_base; }
+
+# server_base NAME UNITS PACKAGE...: a base with these packages and nothing of ours, whose UNITS do not start by themselves; its name
+# is in $server_base.
+server_base() {
+  local name=$1; server_units=$2; shift 2
+  server_packages=("$@")
+  server_base=jit-$name-$JIT_SUITE-$(printf '%s ' "$@" | sha256sum | cut -c1-10)
+  once "$server_base" prepare_server
+}
+prepare_server() {
+  local base=$1 h=jitserver$$
+  [[ -e $LAB/base-$JIT_SUITE/etc/debian_version ]] || lab base "$JIT_SUITE" >/dev/null || return 1
+  lab up "$h" "$JIT_SUITE" || return 1
+  {
+    lab apt "$h" update
+    lab run "$h" sh -c 'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d'
+    lab apt "$h" install -y --no-install-recommends "${server_packages[@]}"
+    lab run "$h" rm -f /usr/sbin/policy-rc.d
+    lab run "$h" sh -c "systemctl disable $server_units"
+  } >"$JIT_LOGS/$base.log" 2>&1 || { lab down "$h"; cat "$JIT_LOGS/$base.log"; return 1; }
+  lab keep "$h" "$base"
 }
 
 # boot NAME: a host with everybody on it and nothing of ours installed; becomes $host. Its name gets a number, so that the
