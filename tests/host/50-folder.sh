@@ -85,9 +85,9 @@ root perl -e '
 # One that grows for ever.
 root sh -c "exec setsid nohup sh -c 'echo \$\$ >/tmp/grows.pid; while sleep 0.02; do head -c 40000 /dev/zero >>\"$mail/to/$host/grows.jit\"; done' >/dev/null 2>&1 &"
 ok "among 100,000 files of junk a review" sends /tmp/e.jit e.jit
-soon "becomes active" 60 is_state "$id" active
+soon "becomes active" 180 is_state "$id" active
 ok "given back" at alice "jitctl release $id"
-soon "and the junk is done with" 60 root sh -c '[ "$(sed -n "s/^refused //p" /var/lib/jit-sync/mail.status)" -ge 100000 ]'
+soon "and the junk is done with" 180 root sh -c '[ "$(sed -n "s/^refused //p" /var/lib/jit-sync/mail.status)" -ge 100000 ]'
 ok "neither jitd nor jitd-sync was ended by it" unharmed
 ok "and no process of jitd-sync" not root sh -c 'journalctl -u jitd-sync.service | grep -q "is started again"'
 rss() { root sh -c 'for p in $(pgrep -u _jit-sync); do sed -n "s/^VmRSS: *\([0-9]*\) kB/\1/p" /proc/$p/status; done' | awk '{ all += $1 } END { print int(all / 1024) }'; }
