@@ -13,7 +13,7 @@ namespace {
 
 using State = Answer::State;
 
-constexpr std::string_view kCounted = "counted";  // of a review: what it brings is still to be said
+constexpr std::string_view kCounted = "counted";  // of a review
 constexpr std::chrono::milliseconds kSaidSoon{3000};
 
 Answer of_event(State state, std::string word, const EventDocument& event, bool settled) {
@@ -64,6 +64,7 @@ Answer of_review(const Review& review, const Digest& digest, const HostSight& si
   if (event == nullptr) return {};
   // It counts. Where nobody else is waited for, the host goes on at once, and says that next.
   auto answer = of_event(State::pending, std::string(kCounted), *event, false);
+  answer.brief = true;
   const auto newer = std::find_if(sight.events.begin(), sight.events.end(), [&](const auto& one) {
     return one.first.first > event->sequence && one.second.event.grant == review.request;
   });
@@ -93,7 +94,9 @@ Answer of_grant(const Digest& digest, const HostSight& sight, WallTime now) {
   const auto standing = standing_of(sight, digest, now);
   if (!standing.state.empty()) {
     auto answer = of_standing(standing, digest);
-    answer.settled = true;  // what it waits for are people
+    // What it waits for are people. Where it names none, it was only filed yet.
+    answer.brief = answer.state == State::pending && standing.why.empty();
+    answer.settled = !answer.brief;
     return answer;
   }
   const auto* event = answering(sight, digest);
@@ -160,7 +163,7 @@ class Waiting {
       auto left = std::chrono::duration_cast<milliseconds>(std::chrono::minutes(1));
       if (patience) left = std::min(left, began_ + milliseconds(*patience) - context_.ticks());
       if (left <= milliseconds(0)) break;
-      if (any_counted()) left = std::min(left, kSaidSoon);
+      if (any_brief()) left = std::min(left, kSaidSoon);
       elsewhere_.wait(to_look_at(), interrupt.descriptor(), left);
     }
   }
@@ -194,9 +197,9 @@ class Waiting {
                                                 [](const AnswerRow& row) { return row.answer.settled; });
   }
 
-  [[nodiscard]] bool any_counted() const {
+  [[nodiscard]] bool any_brief() const {
     return std::any_of(posting_.rows.begin(), posting_.rows.end(),
-                       [](const AnswerRow& row) { return row.answer.word == kCounted && !row.answer.settled; });
+                       [](const AnswerRow& row) { return row.answer.brief && !row.answer.settled; });
   }
 
   [[nodiscard]] std::vector<std::string> to_look_at() const {
@@ -242,7 +245,7 @@ class Waiting {
     row.was_read = elsewhere_.read(row.host);
     if (const auto* last = sight.last()) row.seen = last->event.created;
     const auto now = context_.ticks() - began_;
-    if (row.answer.word == kCounted && row.took && now - *row.took >= kSaidSoon) row.answer.settled = true;
+    if (row.answer.brief && row.took && now - *row.took >= kSaidSoon) row.answer.settled = true;
     if (!news || row.answer.state == State::none) return;
     row.took = now;
     if (!context_.out_terminal || context_.json) return;

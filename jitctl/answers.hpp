@@ -29,6 +29,7 @@ struct Answer {
   std::optional<WallTime> until;
   std::optional<Digest> grant;  // the request or grant that it came to
   bool settled = false;         // nothing more is to be expected soon
+  bool brief = false;           // it waits for nobody: the host goes on at once, and says that next
 };
 
 // Pure. `digest` is that of the document.

@@ -182,6 +182,23 @@ TEST_CASE("grant --source: host by host", "[jitctl][elsewhere]") {
     CHECK(f.out_has("waiting for security"));
     CHECK(f.ticks < std::chrono::milliseconds(3000));
   }
+  SECTION("active a moment after it was filed") {
+    f.answer({&f.db1}, "filed");
+    f.source().on_wait = [&] {
+      if (f.source().waits != 2) return;
+      auto event = f.db1.event("active", f.now);
+      event.grant = sha256(parse_envelope(f.source().boxes["to/db1"].begin()->second)->payload);
+      event.until = f.now + std::chrono::hours(1);
+      f.db1.say(f.source(), event);
+    };
+    CHECK(grant({"--on", "db1"}) == Exit::done);
+    CHECK(f.out_has("active until"));
+  }
+  SECTION("filed, for nobody and for later") {
+    f.answer({&f.db1}, "filed");
+    CHECK(grant({"--on", "db1"}) == Exit::pending);
+    CHECK(f.ticks < std::chrono::milliseconds(6000));
+  }
   SECTION("for which hosts is never guessed") {
     CHECK(grant({}) == Exit::failed);
     CHECK(f.err_has("for which hosts?"));
