@@ -52,6 +52,7 @@ Result<void> Watcher::open(const std::vector<Box>& boxes) {
   stream_.reset();
   watched_ = boxes;
   std::vector<Watched> watches;
+  watches.reserve(boxes.size());
   for (const Box& box : boxes) {
     watches.push_back({keys_of(client_.spec(), box), states_[box].listed + 1,
                        static_cast<std::int64_t>(watches.size()) + 1, box.kind() != Box::Kind::from_host});

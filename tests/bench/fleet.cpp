@@ -7,7 +7,7 @@
 // FOLDER is empty and on a tmpfs, URL the source as hosts have it, METRICS etcd's own as http://HOST:PORT, INTERFACE
 // what all hosts go through, COMMAND etcd in the foreground. KEY: ca=FILE; auth=1: each host logs in as itself;
 // posts=N: documents to hosts by chance, 0.05 s between two; idle=SECONDS; down=SECONDS: how long etcd is away;
-// process=N: hosts in a process.
+// start=SECONDS: within which hosts begin, by default all at once; process=N: hosts in a process.
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
@@ -131,6 +131,7 @@ HostsConfig hosts_config(const Options& options) {
   HostsConfig config;
   config.hosts = options.hosts;
   config.per_process = static_cast<unsigned>(options.number("process", 500));
+  config.start = std::chrono::milliseconds(static_cast<std::int64_t>(options.number("start", 0) * 1000));
   config.folder = options.folder;
   config.spec = must(jit::parse_source_url(options.url), options.url);
   config.spec.name = "fleet";
@@ -258,8 +259,8 @@ void Bench::connect() {
   connected_at_ = now_ns();
   const Figures after = server_.figures();
   const double hosts = options_.hosts, processes = cpu_of(hosts_->processes());
-  row("all hosts start at once: half, 99 %, all watch after", "{:.1f} s, {:.1f} s, {:.1f} s", when[0], when[1],
-      when[2]);
+  row("hosts start: half, 99 %, all watch after", "{:.1f} s, {:.1f} s, {:.1f} s (within {:.0f} s)", when[0], when[1],
+      when[2], options_.number("start", 0));
   row("  CPU a host until then: of etcd, of the host", "{:.2f} ms, {:.2f} ms",
       (after.cpu - before.cpu) * 1000 / hosts, processes * 1000 / hosts);
   row("  asked of etcd a host", "{:.1f}", (after.all_asked() - before.all_asked()) / hosts);

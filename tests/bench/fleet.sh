@@ -3,7 +3,7 @@
 # left of them, however this ends. Prints a table; asserts nothing. As root. What `fleet` measures is told in fleet.cpp.
 #
 #   tests/bench/fleet.sh [HOSTS] [tls] [KEY=VALUE]...      default 1000; tls: with TLS, and each host logs in as itself;
-#                                                          KEY: posts, idle, down, process, see fleet.cpp
+#                                                          KEY: posts, idle, down, start, process, see fleet.cpp
 #
 # etcd is the one of this machine, or Debian's package, unpacked into a temporary folder. Where a process may have no more
 # than 20000 descriptors, 9500 hosts is the most.

@@ -44,6 +44,7 @@ class Host {
   Host(const HostsConfig& config, Board& board, unsigned number);
   void turn();
   [[noreturn]] void run() {
+    sleep(milliseconds(std::uniform_int_distribution<std::int64_t>(0, config_.start.count())(random_)));
     for (;;) turn();
   }
 

@@ -53,8 +53,9 @@ class Board {
 
 struct HostsConfig {
   unsigned hosts = 0, per_process = 500;
-  std::string folder;    // for inboxes and outboxes, a tmpfs
-  jit::SourceSpec spec;  // with a user: PREFIX/host/NAME and FOLDER/NAME/password take its place
+  std::string folder;                  // for inboxes and outboxes, a tmpfs
+  jit::SourceSpec spec;                // with a user: PREFIX/host/NAME and FOLDER/NAME/password take its place
+  std::chrono::milliseconds start{0};  // within which they begin, by chance
   std::chrono::milliseconds heartbeat{300'000};
 };
 
