@@ -67,6 +67,7 @@ sync_pid=$(pid_of jitd-sync.service)
 
 # --- hostile content ----------------------------------------------------------------------------------------------------
 
+junk=${JIT_JUNK:-15000}   # 100,000 take minutes to write and to remove
 review alice operator 20m /tmp/e.jit
 root perl -e '
   use POSIX;
@@ -80,14 +81,14 @@ root perl -e '
   file("\$(reboot).jit", "x"); file("a" x 251 . ".jit", "x"); file("%s%n.jit", "x"); file("empty.jit", "");
   file("secret.jit", "x"); chmod 0000, "$box/secret.jit";
   open my $f, ">", "$box/huge.jit"; truncate $f, 1 << 40; close $f;
-  file("junk-$_.jit", "junk $_\n") for 1 .. 100000;
-' "$mail/to/$host" 2>/dev/null
+  file("junk-$_.jit", "junk $_\n") for 1 .. $ARGV[0];
+' "$mail/to/$host" "$junk" 2>/dev/null
 # One that grows for ever.
 root sh -c "exec setsid nohup sh -c 'echo \$\$ >/tmp/grows.pid; while sleep 0.02; do head -c 40000 /dev/zero >>\"$mail/to/$host/grows.jit\"; done' >/dev/null 2>&1 &"
-ok "among 100,000 files of junk a review" sends /tmp/e.jit e.jit
+ok "among $junk files of junk a review" sends /tmp/e.jit e.jit
 soon "becomes active" 180 is_state "$id" active
 ok "given back" at alice "jitctl release $id"
-soon "and the junk is done with" 180 root sh -c '[ "$(sed -n "s/^refused //p" /var/lib/jit-sync/mail.status)" -ge 100000 ]'
+soon "and the junk is done with" 180 root sh -c '[ "$(sed -n "s/^refused //p" /var/lib/jit-sync/mail.status)" -ge "$0" ]' "$junk"
 ok "neither jitd nor jitd-sync was ended by it" unharmed
 ok "and no process of jitd-sync" not root sh -c 'journalctl -u jitd-sync.service | grep -q "is started again"'
 rss() { root sh -c 'for p in $(pgrep -u _jit-sync); do sed -n "s/^VmRSS: *\([0-9]*\) kB/\1/p" /proc/$p/status; done' | awk '{ all += $1 } END { print int(all / 1024) }'; }
