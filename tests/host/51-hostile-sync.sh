@@ -103,7 +103,7 @@ for end in "${ends[@]}"; do ok "a grant ended in time ($end ms)" test "${end:-99
 ok "jitd is the one that it was" test "$(pid_of jitd.service)" = "$jitd_pid"
 ok "the grant of before is over" not is_state "$was" active
 ok "and the one that stands stands" is_state "$long" active
-soon "jitd is done with what lies in the inbox" 60 root sh -c '[ "$(find /var/lib/jit/inbox -maxdepth 1 -type f -links 1 | wc -l)" -eq 0 ]'
+soon "jitd is done with what lies in the inbox" 300 root sh -c '[ "$(find /var/lib/jit/inbox -maxdepth 1 -type f -links 1 | wc -l)" -eq 0 ]'
 say "left in the inbox: $(root sh -c 'find /var/lib/jit/inbox -mindepth 1 -maxdepth 1 -printf "%y %n %s %f; " | cut -c1-400')"
 gives "the journal has no escape of its" '^0$' root sh -c 'journalctl -u jitd.service -o cat | grep -c "\[31mred"'
 ok "given back" at alice "jitctl release --all"
