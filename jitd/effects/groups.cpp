@@ -43,8 +43,8 @@ bool no_space(const Error& error) {
 
 }  // namespace
 
-Groups::Groups(Files& files, Spawn& spawn, std::string etc, std::string reserve)
-    : files_(files), spawn_(spawn), etc_(std::move(etc)), reserve_(std::move(reserve)) {}
+Groups::Groups(Files& files, Spawn& spawn, std::string etc, std::string reserve, LockPatience patience)
+    : files_(files), spawn_(spawn), etc_(std::move(etc)), reserve_(std::move(reserve)), patience_(patience) {}
 
 Result<GroupChange> Groups::apply(const std::vector<MembershipEdit>& edits, LockEffort effort) {
   PwdLock lock;
@@ -54,7 +54,7 @@ Result<GroupChange> Groups::apply(const std::vector<MembershipEdit>& edits, Lock
     if (!taken) return tl::unexpected(taken.error());
     lock = std::move(*taken);
   } else {
-    lock = force_pwd_lock(path);
+    lock = force_pwd_lock(path, patience_);
   }
   std::vector<EditResult> first;
   auto change = rewrite(edits, first);

@@ -1,12 +1,12 @@
 // Group memberships on the host: the edit of group_file.hpp made durable under lckpwdf's lock.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "jitd/effects/group_file.hpp"
+#include "jitd/effects/pwd_lock.hpp"
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/spawn.hpp"
 
@@ -15,8 +15,8 @@ namespace jit {
 // How long and how hard to try for /etc/.pwd.lock, which any user can hold with a stopped `passwd`.
 enum class LockEffort : std::uint8_t {
   activation,  // one attempt; Errc::busy, the engine tries again for up to 5 s
-  // 200 ms; then a stopped holder whose real uid is not 0 gets SIGCONT, and 100 ms later, if it still holds, SIGKILL;
-  // then without the lock.
+  // As long as LockPatience says; then a stopped holder whose real uid is not 0 gets SIGCONT and, if it still holds a
+  // little later, SIGKILL; then without the lock.
   end,
 };
 
@@ -32,7 +32,7 @@ struct GroupChange {
 class Groups {
  public:
   // `etc` is "/etc" but in tests. `reserve` is a preallocated file whose space is given up when the disk is full.
-  Groups(Files& files, Spawn& spawn, std::string etc, std::string reserve);
+  Groups(Files& files, Spawn& spawn, std::string etc, std::string reserve, LockPatience patience = {});
 
   // All edits in one rewrite: lock, read again, gshadow and group (the other way round to take away), each fsync +
   // rename, mode, owner and labels (extended attributes) kept, then name-service caches flushed (nscd -i group,
@@ -56,6 +56,7 @@ class Groups {
   Files& files_;
   Spawn& spawn_;
   std::string etc_, reserve_;
+  LockPatience patience_;
 };
 
 }  // namespace jit

@@ -1,6 +1,5 @@
 #include "jitd/effects/pwd_lock.hpp"
 
-#include <chrono>
 #include <csignal>
 
 #include "jitd/sys/files.hpp"
@@ -9,11 +8,6 @@
 
 namespace jit {
 namespace {
-
-using std::chrono::milliseconds;
-constexpr milliseconds kPatience{200};
-constexpr milliseconds kAfterWaking{100};
-constexpr milliseconds kAfterKilling{100};
 
 // State letter and real uid of a process: proc(5), "State:" and "Uid:" in /proc/PID/status.
 struct ProcessState {
@@ -65,20 +59,20 @@ Result<PwdLock> try_pwd_lock(const std::string& path) {
   return PwdLock{std::move(*lock), {}};
 }
 
-PwdLock force_pwd_lock(const std::string& path) {
+PwdLock force_pwd_lock(const std::string& path, const LockPatience& patience) {
   PwdLock result;
-  auto lock = FileLock::take(path, kPatience);
+  auto lock = FileLock::take(path, patience.at_first);
   if (!lock && lock.error().code == Errc::busy) {
     if (const auto holder = stopped_holder(path); holder) {
       const std::string who =
           "process " + std::to_string(holder->pid) + ", which held " + path + " while it was stopped";
       (void)signal_pidfd(holder->pidfd, SIGCONT);
       result.notes.push_back("woke " + who);
-      lock = FileLock::take(path, kAfterWaking);
+      lock = FileLock::take(path, patience.after_waking);
       if (!lock && lock.error().code == Errc::busy && FileLock::holder(path) == holder->pid) {
         (void)signal_pidfd(holder->pidfd, SIGKILL);
         result.notes.push_back("killed " + who);
-        lock = FileLock::take(path, kAfterKilling);
+        lock = FileLock::take(path, patience.after_killing);
       }
     }
   }

@@ -3,6 +3,7 @@
 // classic lock that those tools take, both ways, and is not lost when somebody closes another descriptor of the file.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,9 +21,17 @@ struct PwdLock {
 // For giving: one attempt. Errc::busy: somebody holds it.
 [[nodiscard]] Result<PwdLock> try_pwd_lock(const std::string& path);
 
-// For taking away, which nobody may hold up: up to 200 ms; then a stopped holder whose real uid is not 0 is woken
-// and, if it still holds the lock 100 ms later, killed (any user can stop a `passwd` of theirs that holds it);
+// How long each step of force_pwd_lock waits for the lock. Other values are for tests, where a holder that is to go on
+// may have to wait for its turn on a busy machine.
+struct LockPatience {
+  std::chrono::milliseconds at_first{200};
+  std::chrono::milliseconds after_waking{100};
+  std::chrono::milliseconds after_killing{100};
+};
+
+// For taking away, which nobody may hold up: waits a little; then a stopped holder whose real uid is not 0 is woken
+// and, if it still holds the lock a little later, killed (any user can stop a `passwd` of theirs that holds it);
 // failing that, no lock.
-[[nodiscard]] PwdLock force_pwd_lock(const std::string& path);
+[[nodiscard]] PwdLock force_pwd_lock(const std::string& path, const LockPatience& patience);
 
 }  // namespace jit
