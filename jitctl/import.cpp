@@ -4,6 +4,7 @@
 
 #include "jitctl/app.hpp"
 #include "jitctl/deliver.hpp"
+#include "jitctl/handover.hpp"
 #include "jitctl/issue.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
@@ -12,8 +13,6 @@
 
 namespace jit::ctl {
 namespace {
-
-using wire::Tag;
 
 struct Options {
   std::vector<std::string> what;
@@ -66,28 +65,12 @@ Outcome import(Context& context, const Options& options) {
     return import_from_mailbox(context, options.what.front());
   const auto found = files_of(options.what);
   if (!found) return tl::unexpected(found.error());
-  Exit worst = Exit::done;
-  std::vector<std::string> objects;
+  Handover handover(context);
   for (const auto& file : *found) {
-    const auto text = read_document(context, file);
-    const auto reply = text ? submit(context, *text) : Result<Reply>(tl::unexpected(text.error()));
-    if (!reply && reply.error().code == Errc::unavailable) return tl::unexpected(reply.error());
-    const auto message = reply ? reply->message : reply.error().message;
-    const auto id = reply ? reply->result.text(Tag::id) : std::string();
-    if (!reply) worst = exit_of(reply.error());
-    if (context.json) {
-      JsonObject object;
-      object.text("file", file).text("id", id).boolean("taken", reply.has_value());
-      if (reply) object.text("state", reply->result.text(Tag::state));
-      objects.push_back(object.text("message", message).str());
-    } else if (reply) {
-      context.out << fmt::format("{}: {}  {}\n", shown(file), shown(id), shown(message));
-    } else {
-      complain(context, message.find(file) == std::string::npos ? file + ": " + message : message);
-    }
+    if (const auto taken = handover.take(file, read_document(context, file)); !taken)
+      return tl::unexpected(taken.error());
   }
-  if (context.json) context.out << json_list(objects) << '\n';
-  return worst;
+  return handover.finish();
 }
 
 }  // namespace

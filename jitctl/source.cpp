@@ -14,7 +14,6 @@
 #include "jitctl/output.hpp"
 #include "jitctl/stick.hpp"
 #include "jitd/sys/files.hpp"
-#include "policy/rules/toml_reader.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {
@@ -29,13 +28,7 @@ Result<std::vector<SourceSpec>> sources_of_host(const Context& context) {
   const auto text = read_file(path, kMaxConfig);
   if (!text && text.error().code == Errc::not_found) return std::vector<SourceSpec>{};
   if (!text) return tl::unexpected(text.error());
-  const auto root = parse_toml(*text, path);
-  if (!root) return tl::unexpected(root.error());
-  Problems problems;
-  TableReader table(*root, path, "", problems);
-  auto sources = read_sources(table);
-  if (!problems.none()) return tl::unexpected(problems.error());
-  return sources;
+  return parse_sources(*text, path);
 }
 
 // What jitd-sync says of a source, a word and its value on each line (jitd-sync(8)); empty where it says nothing.

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "jitctl/approver_config.hpp"
-#include "jitctl/deliver.hpp"
+#include "jitctl/handover.hpp"
 #include "jitctl/output.hpp"
 #include "jitctl/paper.hpp"
 #include "jitd/sys/files.hpp"
@@ -160,9 +160,7 @@ Outcome import_from_mailbox(Context& context, const std::string& directory) {
     if (!box) return tl::unexpected(box.error());
     boxes.push_back(std::move(*box));
   }
-  Exit worst = Exit::done;
-  std::vector<std::string> objects;
-  std::size_t found = 0;
+  Handover handover(context);
   for (const auto& box : boxes) {
     std::map<std::string, Item> items;
     const auto note = [&](const Item& item) {
@@ -170,35 +168,17 @@ Outcome import_from_mailbox(Context& context, const std::string& directory) {
       return items.size() < kMaxListed;
     };
     if (auto listed = (*mailbox)->list(box, note); !listed) return tl::unexpected(listed.error());
-    if (items.size() == kMaxListed) {
-      complain(context,
-               fmt::format("{}/{}: not more than {} files of it are read", directory, box.path(), kMaxListed));
-      worst = Exit::failed;
-    }
+    const auto place = directory + "/" + box.path();
+    if (items.size() == kMaxListed)
+      handover.complain_of(fmt::format("{}: not more than {} files of it are read", place, kMaxListed));
     for (const auto& [name, item] : items) {
-      ++found;
-      const auto file = directory + "/" + box.path() + "/" + name;
-      const auto text = (*mailbox)->get(box, item);
-      const auto reply = text ? submit(context, *text) : Result<Reply>(tl::unexpected(text.error()));
-      if (!reply && text && reply.error().code == Errc::unavailable) return tl::unexpected(reply.error());
-      const auto message = reply ? reply->message : reply.error().message;
-      const auto id = reply ? reply->result.text(Tag::id) : std::string();
-      if (!reply) worst = exit_of(reply.error());
-      if (context.json) {
-        JsonObject object;
-        object.text("file", file).text("id", id).boolean("taken", reply.has_value());
-        if (reply) object.text("state", reply->result.text(Tag::state));
-        objects.push_back(object.text("message", message).str());
-      } else if (reply) {
-        context.out << fmt::format("{}: {}  {}\n", shown(file), shown(id), shown(message));
-      } else {
-        complain(context, message.find(file) == std::string::npos ? file + ": " + message : message);
-      }
+      if (const auto taken = handover.take(place + "/" + name, (*mailbox)->get(box, item)); !taken)
+        return tl::unexpected(taken.error());
     }
   }
-  if (context.json) context.out << json_list(objects) << '\n';
-  if (!context.json && found == 0) context.out << fmt::format("Nothing lies there for {}.\n", shown(host->host));
-  return worst;
+  if (!context.json && handover.files() == 0)
+    context.out << fmt::format("Nothing lies there for {}.\n", shown(host->host));
+  return handover.finish();
 }
 
 }  // namespace jit::ctl

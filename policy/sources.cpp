@@ -200,4 +200,14 @@ std::vector<SourceSpec> read_sources(TableReader& table) {
   return specs;
 }
 
+Result<std::vector<SourceSpec>> parse_sources(std::string_view text, const std::string& path) {
+  const auto root = parse_toml(text, path);
+  if (!root) return tl::unexpected(root.error());
+  Problems problems;
+  TableReader table(*root, path, "", problems);
+  auto sources = read_sources(table);
+  if (!problems.none()) return tl::unexpected(problems.error());
+  return sources;
+}
+
 }  // namespace jit

@@ -40,7 +40,7 @@ inline constexpr std::size_t kMaxSources = 16;
 // A URL alone, as after --source:
 //   /DIR, file:///DIR           a folder, such as a USB stick, a network file system, a git checkout
 //   https://HOST[:PORT]/PATH    static files; http:// too, since what counts is signed, but then anybody can read
-//   along etcd+https://HOST:PORT[,HOST:PORT...]/PREFIX    etcd's JSON gateway; etcd+http:// for loopback
+//   etcd+https://HOST:PORT[,HOST:PORT...]/PREFIX    etcd's JSON gateway; etcd+http:// for loopback
 //   ssh://[USER@]HOST[:PORT]    the mailbox of that one host (jit-mailbox(8)); USER is "jit" unless said
 // Refused: a name or password in any but ssh, "?" and "#", "." and ".." in a path, a port that is none, control
 // characters and blanks, more than 1024 bytes.
@@ -49,5 +49,9 @@ inline constexpr std::size_t kMaxSources = 16;
 // [[sources]] of a configuration: name, url, ca, crl, certificate, key, proxy, user, password_file, poll, post.
 // Problems are noted with the file, line and key; keys that do not go with the type are problems too.
 [[nodiscard]] std::vector<SourceSpec> read_sources(TableReader& table);
+
+// [[sources]] of the text of a jitd.toml, for who needs nothing else of it: other keys are jitd's to judge. `path` is
+// for messages.
+[[nodiscard]] Result<std::vector<SourceSpec>> parse_sources(std::string_view text, const std::string& path);
 
 }  // namespace jit

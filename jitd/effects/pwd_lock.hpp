@@ -21,8 +21,8 @@ struct PwdLock {
 // For giving: one attempt. Errc::busy: somebody holds it.
 [[nodiscard]] Result<PwdLock> try_pwd_lock(const std::string& path);
 
-// How long each step of force_pwd_lock waits for the lock. Other values are for tests, where a holder that is to go on
-// may have to wait for its turn on a busy machine.
+// How long each step of force_pwd_lock waits for the lock. Other values are for tests, where a holder that is to go
+// on may have to wait for its turn on a busy machine.
 struct LockPatience {
   std::chrono::milliseconds at_first{200};
   std::chrono::milliseconds after_waking{100};

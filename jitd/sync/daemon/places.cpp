@@ -8,7 +8,6 @@
 
 #include "jitd/sys/files.hpp"
 #include "jitd/sys/own_files.hpp"
-#include "policy/rules/toml_reader.hpp"
 #include "policy/text.hpp"
 
 namespace jit {
@@ -38,13 +37,7 @@ Result<std::vector<SourceSpec>> read_source_config(const SyncPlaces& places) {
   const auto text = read_own_file(dir->get(), "jitd.toml", kMaxConfig, path);
   if (!text && text.error().code == Errc::not_found) return std::vector<SourceSpec>{};
   if (!text) return tl::unexpected(text.error());
-  const auto root = parse_toml(*text, path);
-  if (!root) return tl::unexpected(root.error());
-  Problems problems;
-  TableReader table(*root, path, "", problems);
-  auto sources = read_sources(table);
-  if (!problems.none()) return tl::unexpected(problems.error());
-  return sources;
+  return parse_sources(*text, path);
 }
 
 Result<OutboxHost> read_outbox_host(const SyncPlaces& places) {
