@@ -316,7 +316,8 @@ ok "jitd comes back to them" within_time 20 eval '[ "$(inbox_files)" = 0 ]'
 (on_desk alice "for i in \$(seq 200); do (sleep 25 | timeout 60 ssh $quiet -o ConnectTimeout=60 jit@$db >/tmp/many.\$i 2>/dev/null) & done; wait") >/dev/null 2>&1 &
 sleep 8
 soon "an exempt login answers beside 200 connections" 30 as rescue true
-most=$(root pgrep -c -u jit -x mailbox)
+# One that is about to be refused is a process for a moment, too.
+most=$(root sh -c 'for i in 1 2 3 4 5 6; do pgrep -c -u jit -x mailbox; sleep 0.3; done' | sort -n | head -1)
 ok "of which $most are served" test "$most" -le 8
 soon "another key finds the mailbox open" 30 eval "greeted \"\$(box carol 'quit\n')\""
 wait
@@ -324,12 +325,16 @@ gives "those of one key are told that it has enough" 'error busy your key has 8 
 soon "they leave nothing behind" 20 eval '[ "$(root pgrep -c -u jit -x mailbox)" = 0 ]'
 only_mailbox "and the key is let in again" box alice 'quit\n'
 
-# Who begins and does not end.
+# Who begins and does not end, and meanwhile who asks for nothing.
+silent=$JIT_LOGS/56-silent
+on_desk alice "timeout 100 ssh -S none -o ClearAllForwardings=yes -N jit@$db; test \$? -eq 124 || echo was let go" >"$silent" 2>&1 &
+silent_pid=$!
 started=$(date +%s)
 gives "a document that is never finished is waited for a minute" 'error unavailable' on_desk alice "{ echo put 1000; sleep 90; } | timeout 85 ssh $quiet jit@$db"
 took=$(($(date +%s) - started))
 ok "and no longer ($took s)" test "$took" -ge 55 -a "$took" -le 120
-refused "a connection that asks for nothing is let go" on_desk alice "timeout 100 ssh -S none -o ClearAllForwardings=yes -N jit@$db; test \$? -eq 124"
+wait "$silent_pid"
+gives "a connection that asks for nothing is let go" 'was let go' cat "$silent"
 
 # --- off, and gone ------------------------------------------------------------------------------------------------------------------
 
