@@ -40,14 +40,6 @@ function(jit_library name)
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC ${arg_LINK} PRIVATE jit_flags)
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
-  list(LENGTH arg_SOURCES count)
-  # Reading the standard library is half of clang's time without optimisation. g++, which gains nothing by it, compiles
-  # without, and so finds an include that a file forgot.
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND count GREATER 4)
-    target_compile_options(${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")   # ccache wants it
-    target_precompile_headers(${name} PRIVATE <algorithm> <array> <chrono> <cstdint> <functional> <map> <memory> <optional> <set>
-                              <string> <string_view> <utility> <vector>)
-  endif()
 endfunction()
 
 # jit_program(NAME SOURCES... [LINK libs...]): a position independent executable.

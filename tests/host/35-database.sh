@@ -90,7 +90,8 @@ hold "$db" 0 0
 root systemctl unmask --runtime jitd.service >/dev/null 2>&1
 root systemctl start --no-block jitd.service
 soon "held altogether: what was given ends without jitd" 10 nothing_left
-gives "the journal names who holds it" 'process [0-9]+ holds it' root journalctl -q --no-pager -u jitd -o cat
+named_in_journal() { root journalctl -q --no-pager -u jitd -o cat | grep -E 'process [0-9]+ holds it'; }
+soon "the journal names who holds it" 10 named_in_journal
 refused "sudo is refused" at_sudo alice
 let_go
 soon "let go, jitd comes up" 15 active_policy

@@ -150,7 +150,7 @@ enrol() {
 }
 ok "root says that it is the same host, moved" enrol keep
 soon "it speaks again" 5 root test -e "$outbox/host"
-gives "with the key that it had" "^key $(root sh -c 'ssh-keygen -l -f /var/lib/jit/host_key.pub' | cut -d' ' -f2)\$" root cat "$outbox/host"
+ok "with the key that it had" root grep -qxF "key $(root ssh-keygen -l -f /var/lib/jit/host_key.pub | cut -d' ' -f2)" "$outbox/host"
 soon "and takes what came meanwhile" 40 is_state "$id" active
 ok "every event still verifies" verified
 ok "none is missing" without_gaps
