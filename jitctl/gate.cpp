@@ -264,7 +264,7 @@ void add_gate(Commands& commands) {
       ->type_name("D");
   enforce
       ->add_option("--proof", options->proof,
-                   "An approver's signature over 'jit test for HOST', made with ssh-keygen -n jit-test")
+                   "An approver's test signature: echo 'jit test for HOST' | ssh-keygen -Y sign -n jit-test -f KEY")
       ->type_name("FILE");
   enforce->add_option("--key", options->key, "Make the approver's test signature with this key")->type_name("FILE");
   enforce->add_flag("--request", options->request, "Ask whoever is refused whether to request a role, at the door");

@@ -413,7 +413,7 @@ void add_setup(Commands& commands) {
       ->type_name("NAME=KEYFILE");
   command
       ->add_option("--proof", options->proof,
-                   "The approver's signature over 'jit test for HOST', made with ssh-keygen -n jit-test")
+                   "The approver's test signature: echo 'jit test for HOST' | ssh-keygen -Y sign -n jit-test -f KEY")
       ->type_name("FILE");
   command->add_flag("--unproven", options->unproven, "Trust the key without a test signature");
   command->add_option("--role", options->role, "First role, when there is no policy yet")->type_name("NAME");

@@ -157,13 +157,13 @@ Result<void> enable_auth(etcd::Client& client, const InitOptions& options, Told&
   const auto password = known ? read_password_file(file) : write_password(file);
   if (!password) return tl::unexpected(password.error());
   if (!known) told.wrote(file, "root");
-  if (auto enabled = admin.enable_auth(*password); !enabled) return enabled;
-  // Whoever turned it on and cannot get in any more is to know at once.
   SourceSpec spec = client.spec();
   spec.user = "root";
   spec.password_file = file;
-  const auto roots = etcd::make_client(spec, client.clock());
+  const auto roots = etcd::make_client(spec, client.clock());  // before the password goes anywhere
   if (!roots) return tl::unexpected(roots.error());
+  if (auto enabled = admin.enable_auth(*password); !enabled) return enabled;
+  // Whoever turned it on and cannot get in any more is to know at once.
   const auto in = etcd::Admin(**roots, [](const std::string&) {}).has_user("root");
   if (!in) return within("authentication is on, and root does not get in", in.error());
   return {};

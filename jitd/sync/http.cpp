@@ -441,7 +441,7 @@ Result<std::unique_ptr<HttpStream>> CurlHttp::open(const HttpRequest& request) {
 
 // A password goes in the clear where there is no TLS.
 bool in_the_clear(const SourceSpec& spec) {
-  if (spec.type != SourceSpec::Type::https || spec.user.empty()) return false;
+  if (spec.user.empty()) return false;
   return std::any_of(spec.servers.begin(), spec.servers.end(), [](std::string_view server) {
     if (!server.starts_with("http://")) return false;
     server = server.substr(7, server.find('/', 7) - 7);

@@ -48,7 +48,7 @@ Result<std::string> TrustingHost::judge_and_deliver(std::string_view bytes) {
   const auto verified = verify_document(std::move(*envelope), read_trust_set(places_.trust), "it");
   if (!verified) return tl::unexpected(verified.error());
   if (auto delivered = quota_.deliver(places_.inbox, bytes); !delivered) return tl::unexpected(delivered.error());
-  return "took a " + std::string(kind_name(verified->kind)) + ", " + id_of(verified->digest) + ", signed by " +
+  return "took " + std::string(kind_name(verified->kind)) + " " + id_of(verified->digest) + ", signed by " +
          shown(verified->signers.front().principal, 256);
 }
 

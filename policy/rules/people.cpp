@@ -117,7 +117,7 @@ std::vector<PersonRef> counting_persons(const Policy& policy, const TrustSet& tr
     } else if (locks.keys.contains(fingerprint(signer.key))) {
       why = "the key is locked";
     } else if (locked(policy, locks, *person)) {
-      why = "the approver is locked";
+      why = "its signer is locked";
     } else if (any_same(policy, excluded, *person)) {
       why = "nobody reviews their own request";
     }

@@ -126,7 +126,7 @@ soon "the grant is active" 5 is_state "$id" active
 soon "and the operator is in" 5 login_as alice
 ok "the same once more, with the client, is the same" client carol put a.jit
 ok "the inbox is empty again" within_time 5 root sh -c 'test -z "$(ls -A /var/lib/jit/inbox)"'
-gives "the journal says who brought what" 'took a review, .* from carol@example.org' root journalctl -t jit-mailbox
+gives "the journal says who brought what" 'took review .* from carol@example.org' root journalctl -t jit-mailbox
 at alice "jitctl release $id" >/dev/null 2>&1
 # The operator: also by what they signed themselves.
 on_desk alice "cat >ask" <<END

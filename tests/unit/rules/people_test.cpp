@@ -165,7 +165,7 @@ TEST_CASE("only keys that stand in the trust file now count", "[rules]") {
 
 TEST_CASE("what is locked does not count", "[rules]") {
   const std::vector<Signer> carol = {signer("carol@example.org", "c1")};
-  const std::string locked = "the approver is locked";
+  const std::string locked = "its signer is locked";
   for (const char* name : {"carol", "carol-adm"}) {
     Locks locks;
     locks.approvers = {name};

@@ -317,6 +317,9 @@ TEST_CASE("secrets that others can read are refused, and none goes out in the cl
     const auto made = Http::make(spec);
     REQUIRE_FALSE(made.has_value());
     CHECK(made.error().message.find("https") != std::string::npos);
+    spec.type = SourceSpec::Type::etcd;  // asks for a token with it
+    CHECK_FALSE(Http::make(spec).has_value());
+    spec.type = SourceSpec::Type::https;
   }
 }
 
