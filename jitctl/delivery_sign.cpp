@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "jitctl/arguments.hpp"
 #include "jitctl/delivered.hpp"
@@ -31,6 +32,9 @@ struct Options {
 
 // Whether a part of these files fits a document, whatever else stands in it.
 bool fit(const std::vector<Delivery::File>& files) {
+  std::size_t bytes = 0;
+  for (const auto& file : files) bytes += file.text.size();
+  if (bytes > kMostPayload) return false;  // each takes one there, or more
   PolicyDocument document;
   document.files = files;
   document.reason.assign(kMaxReason, '.');
@@ -40,13 +44,13 @@ bool fit(const std::vector<Delivery::File>& files) {
 // As much of `text`, whole lines, as fits behind what is in `part`; 0: nothing.
 std::size_t room_for(std::vector<Delivery::File> part, const std::string& name, std::string_view text) {
   part.push_back({name, ""});
-  std::size_t end = 0;
-  for (std::size_t next = text.find('\n'); next != std::string_view::npos; next = text.find('\n', next + 1)) {
-    part.back().text = text.substr(0, next + 1);
-    if (!fit(part)) break;
-    end = next + 1;
-  }
-  return end;
+  std::vector<std::size_t> ends;
+  for (auto next = text.find('\n'); next < kMostPayload; next = text.find('\n', next + 1)) ends.push_back(next + 1);
+  const auto beyond = std::ranges::partition_point(ends, [&](std::size_t end) {
+    part.back().text = text.substr(0, end);
+    return fit(part);
+  });
+  return beyond == ends.begin() ? 0 : *std::prev(beyond);
 }
 
 // Signs each part and writes it into the folder of -o, or hands it to the local jitd.
