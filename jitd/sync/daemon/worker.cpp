@@ -21,6 +21,8 @@ using std::chrono::steady_clock;
 
 // Passes come no closer together than this, and take no more than half of the time.
 constexpr milliseconds kLeastPause{50}, kMostPause{10'000};
+// Where there are a million files, each pass lists them all: few passes then.
+constexpr std::size_t kFetchedOfFolder = 16'384;
 constexpr std::uint64_t kStatusEach = 60'000;  // ms; a time alone is no news
 
 milliseconds since(steady_clock::time_point then) {
@@ -40,8 +42,11 @@ Result<std::unique_ptr<Worker>> Worker::make(const SourceSpec& spec, const Outbo
   worker->places_ = places;
   worker->state_ = std::move(*state);
   Courier::Config config{host, places.inbox, places.outbox, spec.post};
-  // Another stick may be in the place of the one before; and looking is cheap.
-  if (spec.type == SourceSpec::Type::directory) config.compare_each = milliseconds(0);
+  if (spec.type == SourceSpec::Type::directory) {
+    // Another stick may be in the place of the one before; and looking is cheap.
+    config.compare_each = milliseconds(0);
+    config.limits.fetched = kFetchedOfFolder;
+  }
   worker->courier_.emplace(std::move(config), *worker->mailbox_, worker->seen_, clock);
   worker->status_.url = spec.url;
   worker->status_.started = clock.now().wall();
