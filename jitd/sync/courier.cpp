@@ -98,10 +98,11 @@ bool Courier::may_deliver(Pass& pass) {
 Result<std::vector<Courier::Found>> Courier::unknown(const Box& box, Pass& pass) {
   std::vector<Found> found;
   std::size_t& resume = resume_[box.path()];
-  std::size_t position = 0;
+  std::size_t position = resume;
   bool all = true;
-  auto listed = mailbox_.list(box, [&](const Item& item) {
-    if (position++ < resume || !document_name(item.name)) return true;
+  auto listed = mailbox_.list_after(resume, box, [&](const Item& item) {
+    ++position;
+    if (!document_name(item.name)) return true;
     const std::uint64_t key = stamps_.key(box, item);
     if (stamps_.contains(key)) return true;
     if (found.size() >= config_.limits.fetched) {

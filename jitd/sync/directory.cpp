@@ -146,7 +146,7 @@ Result<DirectoryMailbox::Way> DirectoryMailbox::watched_walk(const Box& box) {
   return way;
 }
 
-Result<void> DirectoryMailbox::list(const Box& box, const Visit& visit) {
+Result<void> DirectoryMailbox::list_after(std::size_t passed, const Box& box, const Visit& visit) {
   auto way = watched_walk(box);
   if (!way) return tl::unexpected(way.error());
   if (!way->whole) return {};
@@ -162,10 +162,18 @@ Result<void> DirectoryMailbox::list(const Box& box, const Visit& visit) {
     if (entries >= kMaxEntries)
       return fail(Errc::invalid, place(box) + ": has more than " + std::to_string(kMaxEntries) + " entries");
     if ((entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN) || !document_name(entry->d_name)) continue;
+    if (entry->d_type == DT_REG && passed > 0) {
+      --passed;
+      continue;
+    }
     struct stat status {};
     // Gone meanwhile, or not ours to look at.
     if (::fstatat(at, entry->d_name, &status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) continue;
     if (!S_ISREG(status.st_mode)) continue;
+    if (passed > 0) {
+      --passed;
+      continue;
+    }
     if (!visit({entry->d_name, static_cast<std::uint64_t>(status.st_size), stamp(status)})) return {};
   }
 }

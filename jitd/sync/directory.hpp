@@ -27,7 +27,9 @@ class DirectoryMailbox final : public Mailbox {
   DirectoryMailbox(const SourceSpec& spec, Ports ports);
 
   // As Mailbox says. Where the folder is slower than a million names in a box, who writes there is to be asked why.
-  [[nodiscard]] Result<void> list(const Box& box, const Visit& visit) override;
+  [[nodiscard]] Result<void> list(const Box& box, const Visit& visit) override { return list_after(0, box, visit); }
+  // What is passed over is not looked at, which is nearly all of what a list costs.
+  [[nodiscard]] Result<void> list_after(std::size_t passed, const Box& box, const Visit& visit) override;
   [[nodiscard]] Result<std::string> get(const Box& box, const Item& item) override;
   // Makes the box's folders, not the root. Files and folders may be read by all: what counts in them is signed.
   [[nodiscard]] Result<void> put(const Box& box, const std::string& name, std::string_view bytes,

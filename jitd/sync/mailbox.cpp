@@ -34,6 +34,11 @@ Result<Box> Box::from_host(std::string host) {
   return Box(Kind::from_host, std::move(host));
 }
 
+Result<void> Mailbox::list_after(std::size_t passed, const Box& box, const Visit& visit) {
+  std::size_t position = 0;
+  return list(box, [&](const Item& item) { return position++ < passed || visit(item); });
+}
+
 std::string Box::path() const {
   switch (kind_) {
     case Kind::to_host:

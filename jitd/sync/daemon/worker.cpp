@@ -21,7 +21,7 @@ using std::chrono::steady_clock;
 
 // Passes come no closer together than this, and take no more than half of the time.
 constexpr milliseconds kLeastPause{50}, kMostPause{10'000};
-// Where there are a million files, each pass lists them all: few passes then.
+// Each pass reads a folder's names anew: where there are a million, few passes.
 constexpr std::size_t kFetchedOfFolder = 16'384;
 constexpr std::uint64_t kStatusEach = 60'000;  // ms; a time alone is no news
 

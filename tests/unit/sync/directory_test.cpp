@@ -8,10 +8,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <map>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "policy/document/envelope.hpp"
 #include "tests/unit/catch.hpp"
@@ -426,4 +429,27 @@ TEST_CASE("each kind of source has its mailbox", "[sync]") {
   REQUIRE(mailbox);
   CHECK((*mailbox)->put(kTo, "a.jit", "x", WallTime{}).has_value());
   CHECK(there(folder / "to/db1/a.jit"));
+}
+
+TEST_CASE("a list goes on where it was left, whatever lies between", "[sync][directory]") {
+  Bench bench;
+  bench.make("to/db1");
+  for (int i = 0; i < 40; ++i) {
+    hosttest::put(bench.folder / ("to/db1/" + std::to_string(i) + ".jit"), "x", 0644);
+    std::filesystem::create_symlink("0.jit", bench.folder / ("to/db1/l" + std::to_string(i) + ".jit"));
+    hosttest::put(bench.folder / ("to/db1/" + std::to_string(i) + ".txt"), "x", 0644);
+  }
+  const auto names_after = [&](std::size_t passed) {
+    std::vector<std::string> names;
+    REQUIRE(bench.box.list_after(passed, kTo, [&](const Item& item) {
+      names.push_back(item.name);
+      return true;
+    }));
+    return names;
+  };
+  const auto all = names_after(0);
+  REQUIRE(all.size() == 40);
+  for (std::size_t passed = 0; passed <= 41; ++passed)
+    CHECK(names_after(passed) ==
+          std::vector(all.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(passed, 40)), all.end()));
 }
