@@ -80,7 +80,7 @@ void EngineImpl::note_refusal(const Fields& handed_in, const Verified& verified,
   fields.emplace("document", digest_text(verified.digest));
   fields.emplace("kind", kind);
   fields.emplace("why", error.message);
-  journal(5, "refused, of kind " + kind + ": " + error.message, nullptr, "refuse");
+  journal(5, kind + " refused: " + error.message, nullptr, "refuse");
   AuditEvent event = event_of("refuse", nullptr, std::move(fields));
   Telling more{verified.digest, error.message};
   if (const AskDocument* ask = std::get_if<AskDocument>(&verified.document)) {

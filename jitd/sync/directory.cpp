@@ -162,14 +162,13 @@ Result<void> DirectoryMailbox::list_after(std::size_t passed, const Box& box, co
     if (entries >= kMaxEntries)
       return fail(Errc::invalid, place(box) + ": has more than " + std::to_string(kMaxEntries) + " entries");
     if ((entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN) || !document_name(entry->d_name)) continue;
-    if (entry->d_type == DT_REG && passed > 0) {
-      --passed;
-      continue;
-    }
     struct stat status {};
-    // Gone meanwhile, or not ours to look at.
-    if (::fstatat(at, entry->d_name, &status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) continue;
-    if (!S_ISREG(status.st_mode)) continue;
+    // What is passed over is not looked at, unless nothing else tells whether it is a file.
+    if (passed == 0 || entry->d_type == DT_UNKNOWN) {
+      // Gone meanwhile, or not ours to look at.
+      if (::fstatat(at, entry->d_name, &status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) continue;
+      if (!S_ISREG(status.st_mode)) continue;
+    }
     if (passed > 0) {
       --passed;
       continue;

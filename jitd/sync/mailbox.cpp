@@ -34,11 +34,6 @@ Result<Box> Box::from_host(std::string host) {
   return Box(Kind::from_host, std::move(host));
 }
 
-Result<void> Mailbox::list_after(std::size_t passed, const Box& box, const Visit& visit) {
-  std::size_t position = 0;
-  return list(box, [&](const Item& item) { return position++ < passed || visit(item); });
-}
-
 std::string Box::path() const {
   switch (kind_) {
     case Kind::to_host:
@@ -59,6 +54,11 @@ Result<std::string> name_of_document(std::string_view file) {
   const auto envelope = parse_envelope(file);
   if (!envelope) return tl::unexpected(envelope.error());
   return id_of(sha256(envelope->payload)) + "-" + to_hex(sha256(file).bytes).substr(0, kHashDigits) + ".jit";
+}
+
+Result<void> Mailbox::list_after(std::size_t passed, const Box& box, const Visit& visit) {
+  std::size_t position = 0;
+  return list(box, [&](const Item& item) { return position++ < passed || visit(item); });
 }
 
 }  // namespace jit

@@ -71,7 +71,7 @@ class Mailbox {
   using Visit = std::function<bool(const Item&)>;
   [[nodiscard]] virtual Result<void> list(const Box& box, const Visit& visit) = 0;
 
-  // The same without the first `passed` of them: for a box with more than one goes through at once.
+  // The same without the first `passed` of them: for a box that holds more than one pass takes.
   [[nodiscard]] virtual Result<void> list_after(std::size_t passed, const Box& box, const Visit& visit);
 
   // The bytes of an item, at most kMaxDocument; more is Errc::invalid. Errc::not_found: it is gone.

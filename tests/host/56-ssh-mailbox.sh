@@ -274,7 +274,7 @@ root sh -c 'printf "int x;" >/tmp/evil.so; chmod 755 /tmp/evil.so'
 gives "nor is LD_PRELOAD" '^jit-mailbox' on_desk alice "echo quit | LD_PRELOAD_X=1 ssh $quiet -o SetEnv='LD_PRELOAD=/tmp/evil.so LD_AUDIT=/tmp/evil.so OPENSSL_CONF=/tmp/evil.cnf BASH_ENV=/tmp/evil PATH=/tmp' jit@$db 2>&1"
 refused "which would have been heard of" eval "on_desk alice \"echo quit | ssh $quiet -o SetEnv='LD_PRELOAD=/tmp/evil.so' jit@$db 2>&1\" | grep -i preload"
 (on_desk alice "{ timeout 60 sh -c 'until test -e /tmp/enough; do sleep 0.2; done'; echo quit; } | ssh $quiet -o SetEnv='LD_PRELOAD=/tmp/evil.so GREETING=hello' jit@$db" >/dev/null 2>&1) &
-soon "one more is served" 20 root pgrep -u jit -x mailbox
+soon "one more is served" 20 root pgrep -u jit -x -r S mailbox   # and waits, so that it is no other's that is just going
 refused "no variable of theirs is in the process" root sh -c 'for p in $(pgrep -u jit -x mailbox); do tr "\0" "\n" </proc/$p/environ; done | grep -E "GREETING|PRELOAD"'
 gives "whose limits are its own" 'Max processes +0 +0' root sh -c 'for p in $(pgrep -u jit -x mailbox); do cat /proc/$p/limits; done'
 gives "which gains no privileges" 'NoNewPrivs:.1' root sh -c 'for p in $(pgrep -u jit -x mailbox); do cat /proc/$p/status; done'
