@@ -44,6 +44,8 @@ namespace {
 
 constexpr std::uint64_t kCheckBatchUsec = 2'000'000;
 constexpr std::uint64_t kResidueBatchUsec = 100'000;
+// For a jitd that was killed to be gone: where no systemd waits for that, the next may be started in the same moment.
+constexpr std::chrono::milliseconds kLeaving{2000};
 
 void log(int priority, std::string message, std::vector<std::pair<std::string, std::string>> fields = {}) {
   write_journal(JournalLine{priority, std::move(message), std::move(fields)});
@@ -149,7 +151,7 @@ Result<void> Daemon::prepare() {
                                    {paths_.var + "/inbox", 0700}})
     if (auto made = make_dir(path, mode); !made) return made;
   leave_grants_cgroup(Processes());
-  auto alone = FileLock::try_take(paths_.run + "/jitd.lock");
+  auto alone = FileLock::take(paths_.run + "/jitd.lock", kLeaving);
   if (!alone) {
     if (alone.error().code == Errc::busy) return fail(Errc::busy, "another jitd runs on this host");
     return tl::unexpected(alone.error());

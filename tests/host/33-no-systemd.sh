@@ -109,6 +109,15 @@ without_systemd() {
 
 enter rw
 start_jitd
+gives "a second jitd says so and ends" 'another jitd runs on this host' root jitd
+# One that was killed may hold its lock a moment longer: the next waits for it.
+kill_jitd
+root sh -c 'setsid perl -e "$1" </dev/null >/dev/null 2>&1 &' sh \
+  'open(my $f, "+<", "/run/jit/jitd.lock") or die; my $l = pack("ssx4qqlx4", 1, 0, 0, 0, 0); fcntl($f, 6, $l) or die;
+   select undef, undef, undef, .05 until -e "/run/leave"; select undef, undef, undef, .7'
+within_time 5 root sh -c 'grep -q "POSIX.*WRITE.*:$(stat -c %i /run/jit/jitd.lock) " /proc/locks' || stop_here "its lock is held"
+root touch /run/leave
+start_jitd
 gives "doctor says how commands are ended" 'cgroup that jitd makes' root jitctl doctor --all
 gives "and who is the dead-man" "process of jitd's own" root jitctl doctor
 grant alice runner 1m
