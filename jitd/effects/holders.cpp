@@ -28,20 +28,34 @@ class Search {
   Found look_at(pid_t pid, uid_t& whose) const {
     const auto status = proc_status(pid, proc_);
     if (!status) return Found::gone;
-    for (const auto& lost : holders_) {
-      const bool is_own = std::ranges::find(status->gids, lost.first) != status->gids.end();
-      if (!is_own && std::ranges::find(status->groups, lost.first) == status->groups.end()) continue;
-      if (const auto user = who_lost_it(lost, is_own, pid, status->uids); user && !in_container(pid, proc_)) {
-        whose = *user;
-        return Found::holder;
-      }
+    if (holds(pid, *status, whose)) return Found::holder;
+    if (status->threads < 2 || !stands_behind(pid, *status)) return Found::nobody;
+    const auto threads = thread_statuses(pid, proc_);
+    bool all = !threads.empty();
+    for (const auto& thread : threads) {
+      if (thread && holds(pid, *thread, whose)) return Found::holder;
+      all = all && thread;
     }
-    return Found::nobody;
+    return all ? Found::nobody : Found::gone;
   }
 
  private:
-  std::optional<uid_t> who_lost_it(const Processes::Holders::value_type& lost, bool is_own, pid_t pid,
-                                   const std::array<uid_t, 4>& uids) const {
+  using Lost = Processes::Holders::value_type;
+
+  // Whether a thread of that process, its status this, holds a lost group.
+  bool holds(pid_t pid, const ProcStatus& status, uid_t& whose) const {
+    for (const auto& lost : holders_) {
+      const bool is_own = std::ranges::find(status.gids, lost.first) != status.gids.end();
+      if (!is_own && std::ranges::find(status.groups, lost.first) == status.groups.end()) continue;
+      if (const auto user = who_lost_it(lost, is_own, pid, status.uids); user && !is_a_containers(pid, *user)) {
+        whose = *user;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  std::optional<uid_t> who_lost_it(const Lost& lost, bool is_own, pid_t pid, const std::array<uid_t, 4>& uids) const {
     const auto lost_it = [&](uid_t uid) {
       const auto user = lost.second.find(uid);
       return user != lost.second.end() && (user->second || !is_own);
@@ -54,13 +68,29 @@ class Search {
     return one == users.end() ? std::nullopt : std::optional(*one);
   }
 
+  // Whether it is of somebody who lost a group: others' threads need no look.
+  bool stands_behind(pid_t pid, const ProcStatus& status) const {
+    const auto lost_one = [&](uid_t uid) {
+      return std::ranges::any_of(holders_, [&](const Lost& lost) { return lost.second.contains(uid); });
+    };
+    return std::ranges::any_of(status.uids, lost_one) || std::ranges::any_of(behind(pid), lost_one);
+  }
+
+  // A container's process, whose numbers say nothing here: but not where that very user logged in and made it, by a
+  // program that may (firejail is setuid root).
+  bool is_a_containers(pid_t pid, uid_t user) const { return in_container(pid, proc_) && login_of(pid) != user; }
+
   // Who stands behind a process that runs as somebody else.
   std::vector<uid_t> behind(pid_t pid) const {
     std::vector<uid_t> users = namespace_owners(pid, proc_);
-    if (const auto login = read_file(proc_ + "/" + std::to_string(pid) + "/loginuid", kMaxProcFile)) {
-      if (const auto uid = numbers(*login); !uid.empty()) users.push_back(static_cast<uid_t>(uid[0]));
-    }
+    if (const auto login = login_of(pid)) users.push_back(*login);
     return users;
+  }
+
+  std::optional<uid_t> login_of(pid_t pid) const {
+    const auto text = read_file(proc_ + "/" + std::to_string(pid) + "/loginuid", kMaxProcFile);
+    const auto uid = text ? numbers(*text) : std::vector<std::uint64_t>();
+    return uid.empty() ? std::nullopt : std::optional(static_cast<uid_t>(uid[0]));
   }
 
   const std::string& proc_;

@@ -86,9 +86,9 @@ class Processes {
     std::map<uid_t, std::size_t> killed;  // by uid of the holder
     bool all = true;                      // false: some go on forking faster than they can be killed
   };
-  // Kills every process that holds a group of `holders` by one of its users: theirs by uid, and those behind which
-  // the user stands (who logged in, by the kernel's audit; who made the user namespace it is in) unless it runs as
-  // root or as somebody who is entitled to the group.
+  // Kills every process of which a thread holds a group of `holders` by one of its users: theirs by uid, and those
+  // behind which the user stands (who logged in, by the kernel's audit; who made the user namespace it is in) unless
+  // it runs as root or as somebody who is entitled to the group.
   Ended kill_holders(const Holders& holders, const Entitled& entitled) const;
 
   // The login that a process belongs to: kills the logind session around it (session-N.scope), without one the

@@ -17,10 +17,8 @@ bool four(std::string_view text, std::string_view key, std::array<std::uint32_t,
   return true;
 }
 
-}  // namespace
-
-std::optional<ProcStatus> proc_status(pid_t pid, const std::string& proc) {
-  const auto text = read_file(proc + "/" + std::to_string(pid) + "/status", kMaxProcFile);
+std::optional<ProcStatus> read_status(const std::string& file) {
+  const auto text = read_file(file, kMaxProcFile);
   if (!text) return std::nullopt;
   ProcStatus status;
   const auto parent = numbers(line_of(*text, "PPid:"));
@@ -29,18 +27,37 @@ std::optional<ProcStatus> proc_status(pid_t pid, const std::string& proc) {
   status.parent = static_cast<pid_t>(parent[0]);
   if (const auto session = numbers(line_of(*text, "NSsid:")); !session.empty())
     status.session = static_cast<pid_t>(session[0]);
+  if (const auto threads = numbers(line_of(*text, "Threads:")); threads.size() == 1) status.threads = threads[0];
   for (const std::uint64_t gid : numbers(line_of(*text, "Groups:"))) status.groups.push_back(static_cast<gid_t>(gid));
   return status;
 }
 
-std::vector<pid_t> children_of(pid_t pid, const std::string& proc) {
-  std::vector<pid_t> children;
+// The folders of a process's threads.
+std::vector<std::string> threads_of(pid_t pid, const std::string& proc) {
   const std::string tasks = proc + "/" + std::to_string(pid) + "/task";
   const auto dir = open_dir(tasks);
-  const auto threads = dir ? list_dir(dir->get(), kMaxProcesses) : tl::unexpected(dir.error());
-  if (!threads) return children;
-  for (const std::string& thread : *threads) {
-    const auto text = read_file(tasks + "/" + thread + "/children", kMaxProcFile);
+  auto threads = dir ? list_dir(dir->get(), kMaxProcesses) : tl::unexpected(dir.error());
+  if (!threads) return {};
+  for (std::string& thread : *threads) thread.insert(0, tasks + "/");
+  return std::move(*threads);
+}
+
+}  // namespace
+
+std::optional<ProcStatus> proc_status(pid_t pid, const std::string& proc) {
+  return read_status(proc + "/" + std::to_string(pid) + "/status");
+}
+
+std::vector<std::optional<ProcStatus>> thread_statuses(pid_t pid, const std::string& proc) {
+  std::vector<std::optional<ProcStatus>> statuses;
+  for (const std::string& thread : threads_of(pid, proc)) statuses.push_back(read_status(thread + "/status"));
+  return statuses;
+}
+
+std::vector<pid_t> children_of(pid_t pid, const std::string& proc) {
+  std::vector<pid_t> children;
+  for (const std::string& thread : threads_of(pid, proc)) {
+    const auto text = read_file(thread + "/children", kMaxProcFile);
     if (!text) continue;
     for (const std::uint64_t child : numbers(*text)) children.push_back(static_cast<pid_t>(child));
   }

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -526,11 +527,17 @@ TEST_CASE("P2: without systemd and cgroups a command is noted, and ends with its
   host.processes = Processes(CgroupTree{"", "", true, false});
   host.start();
   const auto begin = [] {
+    int runs[2] = {-1, -1};
+    REQUIRE(::pipe2(runs, O_CLOEXEC) == 0);
     const pid_t child = ::fork();
     if (child == 0) {
       ::execl("/bin/sleep", "sleep", "100", static_cast<char*>(nullptr));
       ::_exit(1);
     }
+    ::close(runs[1]);
+    char byte = 0;
+    CHECK(::read(runs[0], &byte, 1) == 0);  // until then it runs this program, which is spared as jitd itself is
+    ::close(runs[0]);
     return child;
   };
   const auto ended_by = [](pid_t child) {

@@ -7,16 +7,19 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "jitd/effects/frozen_users.hpp"
 #include "jitd/effects/logins.hpp"
 #include "jitd/effects/own_units.hpp"
 #include "jitd/sys/files.hpp"
+#include "jitd/sys/proc_status.hpp"
 #include "tests/unit/catch.hpp"
 #include "tests/unit/sys/support.hpp"
 
@@ -240,6 +243,33 @@ TEST_CASE("P2: who still holds a lost group is killed; who has it for their own,
   CHECK(Tree::ended_by(primary, 20) == 0);
 }
 
+TEST_CASE("P2: a lost group is not kept by one thread alone", "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  constexpr gid_t kLost = 2'000'000'116;
+  constexpr uid_t kAlice = 2'000'001'001, kBob = 2'000'001'002;
+  // As by newgidmap(1) in a user namespace of one's own: the first thread, which /proc/PID/status shows, has no
+  // group.
+  const auto in_a_thread_of = [&](uid_t uid) {
+    return tree.run("", [=] {
+      const gid_t lost = kLost;
+      if (::setgroups(1, &lost) != 0) ::_exit(1);
+      std::thread([] {
+        for (;;) ::pause();
+      }).detach();
+      if (::syscall(SYS_setgroups, 0, nullptr) != 0 || ::setresuid(uid, uid, uid) != 0) ::_exit(1);
+    });
+  };
+  const pid_t alices = in_a_thread_of(kAlice);
+  const pid_t others = in_a_thread_of(kBob);
+  REQUIRE(proc_status(alices).value().groups.empty());
+  const auto ended = tree.processes().kill_holders({{kLost, {{kAlice, true}}}}, nobody_else);
+  CHECK(ended.killed == std::map<uid_t, std::size_t>{{kAlice, 1}});
+  CHECK(ended.all);
+  CHECK(Tree::ended_by(alices) == SIGKILL);
+  CHECK(Tree::ended_by(others, 20) == 0);
+}
+
 TEST_CASE("P2: a lost group is not kept under another uid", "[effects][processes]") {
   Tree tree;
   if (skipped(tree)) return;
@@ -297,8 +327,9 @@ TEST_CASE("a container's process is not the user whose number it has; one in a n
   constexpr gid_t kLost = 2'000'000'116;
   constexpr uid_t kAlice = 2'000'001'001;
   // The child that is first in a pid namespace made by `maker`; known by its parent, who is not in it.
-  const auto first_in_a_pid_namespace = [&](bool by_root) {
+  const auto first_in_a_pid_namespace = [&](bool by_root, bool logged_in = false) {
     const pid_t parent = tree.run("", [&] {
+      if (logged_in) std::ofstream("/proc/self/loginuid") << kAlice;
       const gid_t lost = kLost;
       const auto become = [&] {
         if (::setgroups(1, &lost) != 0 || ::setresgid(kAlice, kAlice, kAlice) != 0 ||
@@ -329,9 +360,11 @@ TEST_CASE("a container's process is not the user whose number it has; one in a n
   };
   const pid_t contained = first_in_a_pid_namespace(true);
   const pid_t hidden = first_in_a_pid_namespace(false);
+  const pid_t by_setuid_program = first_in_a_pid_namespace(true, true);  // as firejail(1) makes one
   (void)tree.processes().kill_holders({{kLost, {{kAlice, true}}}}, nobody_else);
-  for (int i = 0; i < 500 && runs(hidden); ++i) ::usleep(1000);
+  for (int i = 0; i < 500 && (runs(hidden) || runs(by_setuid_program)); ++i) ::usleep(1000);
   CHECK_FALSE(runs(hidden));
+  CHECK_FALSE(runs(by_setuid_program));
   CHECK(runs(contained));
 }
 
