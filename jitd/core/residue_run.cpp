@@ -43,23 +43,30 @@ std::vector<ResidueFound> changed_meanwhile(const ResidueQuery& query, const Loc
   std::vector<ResidueFound> found;
   const auto look = [&](const std::string& path, std::optional<uid_t> of) {
     struct stat seen {};
-    if (::lstat((root + path).c_str(), &seen) != 0 || !S_ISREG(seen.st_mode)) return;
+    if (::lstat((root + path).c_str(), &seen) != 0 || !(S_ISREG(seen.st_mode) || S_ISLNK(seen.st_mode))) return;
     if (seen.st_ctim.tv_sec < query.since || (of && seen.st_uid != *of)) return;
     found.push_back({query.grant, path, "changed since the grant began", ""});
+  };
+  const auto look_in = [&](const std::string& folder, uid_t of) {
+    const auto dir = open_dir(root + folder);
+    const auto names = dir ? list_dir(dir->get()) : tl::unexpected(dir.error());
+    for (const std::string& name : names.value_or(std::vector<std::string>{})) look(folder + "/" + name, of);
   };
   for (const uid_t owner : query.owners) {
     if (const LocalUser* user = accounts.user(owner); user != nullptr && check_user_name(user->name)) {
       look("/var/spool/cron/crontabs/" + user->name, std::nullopt);
       look("/var/spool/cron/" + user->name, std::nullopt);
       look("/var/lib/systemd/linger/" + user->name, std::nullopt);
-      for (const char* keys : {"authorized_keys", "authorized_keys2"})
-        look(user->home + "/.ssh/" + keys, std::nullopt);
+      for (const char* file : {"/.ssh/authorized_keys", "/.ssh/authorized_keys2", "/.ssh/rc", "/.forward",
+                               "/.profile", "/.bash_profile", "/.bashrc", "/.zshenv"})
+        look(user->home + file, std::nullopt);
+      look_in(user->home + "/.config/systemd/user", owner);
     }
-    for (const std::string jobs : {"/var/spool/cron/atjobs", "/var/spool/at"}) {
-      const auto dir = open_dir(root + jobs);
-      const auto names = dir ? list_dir(dir->get()) : tl::unexpected(dir.error());
-      for (const std::string& name : names.value_or(std::vector<std::string>{})) look(jobs + "/" + name, owner);
-    }
+    // Units that its own manager was told of alone, as by systemd-run(1), are there while they run.
+    const std::string manager = "/run/user/" + std::to_string(owner) + "/systemd";
+    for (const std::string& folder : {std::string("/var/spool/cron/atjobs"), std::string("/var/spool/at"),
+                                      manager + "/transient", manager + "/user"})
+      look_in(folder, owner);
   }
   return found;
 }

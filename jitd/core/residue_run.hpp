@@ -20,7 +20,8 @@ namespace jit {
 void add_own_groups(std::vector<ResidueQuery>& queries, const std::string& etc);
 
 // What others would run or let in by, and was changed since the grant began: crontabs, jobs of at(1), keys to log in
-// with and lingering of those whom its commands ran as. Not undone: whether it is the grant's doing cannot be told.
+// with, what a login starts with, lingering and units of the user's own manager, of those whom its commands ran as.
+// Not undone: whether it is the grant's doing cannot be told.
 [[nodiscard]] std::vector<ResidueFound> changed_meanwhile(const ResidueQuery& query, const LocalAccounts& accounts,
                                                           const std::string& root = "");
 

@@ -38,19 +38,24 @@ TEST_CASE("homes and temporary folders are looked through, never the whole disk"
 TEST_CASE("what others would run later is told of when it changed during the grant", "[core][residue]") {
   const TempDir root;
   const auto accounts = LocalAccounts::parse(kPasswd, "");
-  for (const char* file : {"/var/spool/cron/crontabs/db", "/var/spool/cron/crontabs/alice",
-                           "/var/lib/db/.ssh/authorized_keys", "/var/spool/cron/atjobs/a00001"}) {
+  for (const char* file :
+       {"/var/spool/cron/crontabs/db", "/var/spool/cron/crontabs/alice", "/var/lib/db/.ssh/authorized_keys",
+        "/var/spool/cron/atjobs/a00001", "/run/user/110/systemd/transient/run-1.service",
+        "/var/lib/db/.config/systemd/user/a.service", "/var/lib/db/.bashrc"}) {
     std::filesystem::create_directories(root.path() + std::string(file).substr(0, std::string(file).rfind('/')));
     put(root.path() + file, "x");
   }
   ResidueQuery query{kGrant, 1001, ::time(nullptr) - 1, {110}, {}};
   const auto found = changed_meanwhile(query, accounts, root.path());
-  REQUIRE(found.size() == 2);
+  REQUIRE(found.size() == 3);
   CHECK(found[0].path == "/var/spool/cron/crontabs/db");
   CHECK(found[1].path == "/var/lib/db/.ssh/authorized_keys");
-  if (::geteuid() == 0) {
-    REQUIRE(::chown((root.path() + "/var/spool/cron/atjobs/a00001").c_str(), 110, 0) == 0);
-    CHECK(changed_meanwhile(query, accounts, root.path()).size() == 3);
+  CHECK(found[2].path == "/var/lib/db/.bashrc");
+  if (::geteuid() == 0) {  // of folders that others may lead elsewhere, or share, only what is the account's own
+    for (const char* file : {"/var/spool/cron/atjobs/a00001", "/run/user/110/systemd/transient/run-1.service",
+                             "/var/lib/db/.config/systemd/user/a.service"})
+      REQUIRE(::chown((root.path() + file).c_str(), 110, 0) == 0);
+    CHECK(changed_meanwhile(query, accounts, root.path()).size() == 6);
   }
   query.since = ::time(nullptr) + 10;
   CHECK(changed_meanwhile(query, accounts, root.path()).empty());
