@@ -41,8 +41,9 @@ void check_gates(Context& context, Findings& findings);    // every stack with o
 void check_door(Context& context, Findings& findings);     // lines that ask for a grant: conversation, proof, timers
 void check_mailbox(Context& context, Findings& findings);  // the mailbox over ssh, where it is on
 void check_sudo(Context& context, Findings& findings);     // sudoers' PAM switches, zz-jit, group_source, sudo-rs
-void check_host(Context& context, Findings& findings);     // the pinned name
-void check_disk(Context& context, Findings& findings);     // room where grants are written
-void check_units(Context& context, Findings& findings);    // daemon, boot unit, dead-man
+void check_namespaces(Context& context, Findings& findings);  // whether a group can be kept in one
+void check_host(Context& context, Findings& findings);        // the pinned name
+void check_disk(Context& context, Findings& findings);        // room where grants are written
+void check_units(Context& context, Findings& findings);       // daemon, boot unit, dead-man
 
 }  // namespace jit::ctl

@@ -33,8 +33,9 @@ Outcome doctor(Context& context, bool all) {
     return tl::unexpected(root.error());
   }
   Findings findings;
-  for (const auto check : {check_daemon, check_board, check_policy, check_config, check_trust, check_gates,
-                           check_door, check_mailbox, check_sudo, check_host, check_disk, check_units}) {
+  for (const auto check :
+       {check_daemon, check_board, check_policy, check_config, check_trust, check_gates, check_door, check_mailbox,
+        check_sudo, check_namespaces, check_host, check_disk, check_units}) {
     check(context, findings);
   }
   const auto outcome = findings.problems() == 0 ? Exit::done : Exit::failed;

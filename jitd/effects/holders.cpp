@@ -29,7 +29,9 @@ class Search {
     const auto status = proc_status(pid, proc_);
     if (!status) return Found::gone;
     if (holds(pid, *status, whose)) return Found::holder;
-    if (status->threads < 2 || !stands_behind(pid, *status)) return Found::nobody;
+    if (!stands_behind(pid, *status)) return Found::nobody;
+    if (may_take(pid, status->uids, whose)) return Found::holder;
+    if (status->threads < 2) return Found::nobody;
     const auto threads = thread_statuses(pid, proc_);
     bool all = !threads.empty();
     for (const auto& thread : threads) {
@@ -51,6 +53,24 @@ class Search {
         whose = *user;
         return true;
       }
+    }
+    return false;
+  }
+
+  // Whether it is in a user namespace where a lost group is mapped: there it may take it at any time
+  // (user_namespaces(7)), if it does not have it now.
+  bool may_take(pid_t pid, const std::array<uid_t, 4>& uids, uid_t& whose) const {
+    if (namespace_owners(pid, proc_).empty()) return false;
+    const auto text = read_file(proc_ + "/" + std::to_string(pid) + "/gid_map", kMaxProcFile);
+    const auto map = text ? numbers(*text) : std::vector<std::uint64_t>();  // inside, outside, how many
+    for (const auto& lost : holders_) {
+      bool mapped = false;
+      for (std::size_t i = 0; i + 2 < map.size(); i += 3)
+        mapped = mapped || (lost.first >= map[i + 1] && lost.first - map[i + 1] < map[i + 2]);
+      const auto user = mapped ? who_lost_it(lost, true, pid, uids) : std::nullopt;
+      if (!user || is_a_containers(pid, *user)) continue;
+      whose = *user;
+      return true;
     }
     return false;
   }

@@ -88,7 +88,8 @@ class Processes {
   };
   // Kills every process of which a thread holds a group of `holders` by one of its users: theirs by uid, and those
   // behind which the user stands (who logged in, by the kernel's audit; who made the user namespace it is in) unless
-  // it runs as root or as somebody who is entitled to the group.
+  // it runs as root or as somebody who is entitled to the group. Also those that are in a user namespace where the
+  // group is mapped, and may take it there; not what only has a handle on one.
   Ended kill_holders(const Holders& holders, const Entitled& entitled) const;
 
   // The login that a process belongs to: kills the logind session around it (session-N.scope), without one the

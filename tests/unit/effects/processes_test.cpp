@@ -270,6 +270,39 @@ TEST_CASE("P2: a lost group is not kept by one thread alone", "[effects][process
   CHECK(Tree::ended_by(others, 20) == 0);
 }
 
+TEST_CASE("P2: who does not have a lost group, but may take it in a user namespace, is killed",
+          "[effects][processes]") {
+  Tree tree;
+  if (skipped(tree)) return;
+  constexpr gid_t kLost = 2'000'000'116;
+  constexpr uid_t kAlice = 2'000'001'001, kBob = 2'000'001'002;
+  // As after newgrp(1), which lets a group be mapped, and setns(2) from a process without it.
+  const auto in_a_namespace = [&](uid_t uid, gid_t mapped) {
+    return tree.run("", [=] {
+      int made[2] = {-1, -1}, done[2] = {-1, -1};
+      char byte = 0;
+      if (::pipe2(made, O_CLOEXEC) != 0 || ::pipe2(done, O_CLOEXEC) != 0) ::_exit(1);
+      const pid_t child = ::getpid();
+      if (::fork() == 0) {
+        (void)!::read(made[0], &byte, 1);
+        std::ofstream("/proc/" + std::to_string(child) + "/gid_map") << "0 " << uid << " 1\n1 " << mapped << " 1\n";
+        (void)!::write(done[1], "x", 1);
+        ::_exit(0);
+      }
+      if (::setgroups(0, nullptr) != 0 || ::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0 ||
+          ::unshare(CLONE_NEWUSER) != 0 || ::write(made[1], "x", 1) != 1 || ::read(done[0], &byte, 1) != 1)
+        ::_exit(1);
+    });
+  };
+  const pid_t may = in_a_namespace(kAlice, kLost), may_not = in_a_namespace(kAlice, kLost + 1);
+  const pid_t others = in_a_namespace(kBob, kLost);
+  const auto ended = tree.processes().kill_holders({{kLost, {{kAlice, true}}}}, nobody_else);
+  CHECK(ended.killed == std::map<uid_t, std::size_t>{{kAlice, 1}});
+  CHECK(Tree::ended_by(may) == SIGKILL);
+  CHECK(Tree::ended_by(may_not, 20) == 0);
+  CHECK(Tree::ended_by(others, 20) == 0);
+}
+
 TEST_CASE("P2: a lost group is not kept under another uid", "[effects][processes]") {
   Tree tree;
   if (skipped(tree)) return;

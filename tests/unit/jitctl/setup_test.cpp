@@ -1,4 +1,6 @@
 // jitctl setup and doctor: nothing is written before all of it is known to be good, and what is left is said.
+#include <cstring>
+
 #include "jitctl/checkup.hpp"
 #include "jitctl/policy_files.hpp"
 #include "jitctl/trust_edit.hpp"
@@ -120,6 +122,27 @@ TEST_CASE("doctor: without the dead-man's unit nothing is given", "[jitctl]") {
   CHECK(about_dead_man().todo == "systemctl unmask jit-expire@.service");
   f.spawn.load_state = "not-found\n";
   CHECK(about_dead_man().level == Finding::Level::problem);
+}
+
+TEST_CASE("doctor: where users may make user namespaces, a group can be kept in one", "[jitctl]") {
+  Host f;
+  const auto told = [&] {
+    Findings findings;
+    check_namespaces(f.context, findings);
+    return findings.mentions("can keep in one, past the end, a group");
+  };
+  CHECK_FALSE(told());  // no role gives a group
+  REQUIRE(f.jitctl({"setup", "--unproven", "--approver", "carol=" + f.key, "--role", "web", "--groups", "web",
+                    "--eligible", "root"}) == Exit::done);
+  CHECK(told());
+  for (const char* setting : {"kernel/unprivileged_userns_clone", "user/max_user_namespaces"}) {
+    std::filesystem::create_directories(f.root + "/proc/sys/" + std::string(setting, strcspn(setting, "/")));
+    f.put(std::string("proc/sys/") + setting, "1\n");
+    CHECK(told());
+    f.put(std::string("proc/sys/") + setting, "0\n");
+    CHECK_FALSE(told());
+    f.put(std::string("proc/sys/") + setting, "1\n");
+  }
 }
 
 TEST_CASE("doctor: where sudo can have no audit session of its own, a login that it opens can stay", "[jitctl]") {
