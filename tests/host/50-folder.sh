@@ -137,7 +137,8 @@ review alice operator 20m /tmp/i.jit
 root sh -c "cp /tmp/i.jit '$mail/to/$host/.i'; rm '$mail/from/$host/'*; mv '$mail/to/$host/.i' '$mail/to/$host/i.jit'; mount -o remount,ro '$mail'"
 soon "a read-only stick is read all the same" 15 is_state "$id" active
 ok "given back" at alice "jitctl release $id"
-soon "its status says that it takes nothing" 20 grep -q 'Read-only' <(source_state post_error)
+takes_nothing() { [[ $(source_state post_error) == *Read-only* ]]; }
+soon "its status says that it takes nothing" 20 takes_nothing
 ok "and it is good" source_is good
 root umount "$mail"
 soon "the folder beneath is back" 15 within_time 1 source_is good
