@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "jitctl/answers.hpp"
 #include "jitctl/arguments.hpp"
@@ -18,8 +17,6 @@ namespace jit::ctl {
 namespace {
 
 constexpr Seconds kTakenUpWithin = std::chrono::hours(24);  // until a host has made a request of it
-constexpr std::size_t kEventsAtAll = 4096;                  // that a host posts
-constexpr std::size_t kMaxCell = 72;
 
 Result<AskDocument> make_ask(const Context& context, const AskOptions& options) {
   AskDocument ask;
@@ -91,26 +88,6 @@ void say_how_to_go_on(Context& context, const Elsewhere& elsewhere) {
   context.err << fmt::format("It stays filed; see later: jitctl status --source {}\n", elsewhere.names());
 }
 
-// One ask on one host.
-struct AskRow {
-  const SentDocument* sent = nullptr;
-  std::string host;
-  Answer answer;
-  std::optional<WallTime> seen;
-};
-
-std::string ask_json(const AskRow& row) {
-  const auto& ask = std::get<AskDocument>(row.sent->document);
-  JsonObject object;
-  object.text("host", row.host).text("id", id_of(row.sent->digest)).text("role", ask.role).text("user", ask.user);
-  object.text("state", answer_word(row.answer)).text("message", row.answer.why).text("reason", ask.reason);
-  if (row.answer.grant) object.text("grant", id_of(*row.answer.grant));
-  if (row.answer.until) object.number("not_after", seconds_of(*row.answer.until));
-  object.number("created", seconds_of(ask.created));
-  if (row.seen) object.number("seen", seconds_of(*row.seen));
-  return object.str();
-}
-
 }  // namespace
 
 void add_ask_options(Command& command, AskOptions& options) {
@@ -172,61 +149,6 @@ Outcome ask_elsewhere(Context& context, const AskOptions& options) {
   if (!posting.rows.empty()) print_answers(context, posting.rows);
   if (exit == Exit::pending) say_how_to_go_on(context, *elsewhere);
   return exit;
-}
-
-Outcome status_elsewhere(Context& context, const SourceOptions& options) {
-  auto elsewhere = Elsewhere::open(context, options);
-  if (!elsewhere) return tl::unexpected(elsewhere.error());
-  const auto asks = sent_documents(context, kAsks);
-  std::set<std::string> hosts;
-  auto oldest = context.now();
-  const auto hosts_of = [&](const SentDocument& sent) {
-    const auto where = destination_of(sent.document);
-    return where.segments.empty() ? where.hosts : elsewhere->hosts();
-  };
-  for (const auto& sent : asks) {
-    const auto of = hosts_of(sent);
-    hosts.insert(of.begin(), of.end());
-    oldest = std::min(oldest, made_at(sent.document));
-  }
-  if (!asks.empty()) {
-    const Need need{false, kEventsAtAll, oldest - std::chrono::hours(1), false};
-    if (auto done = elsewhere->look({hosts.begin(), hosts.end()}, need); !done) return tl::unexpected(done.error());
-    elsewhere->say_what_was_passed_over();
-  }
-  std::vector<AskRow> rows;
-  for (const auto& sent : asks) {
-    const auto where = destination_of(sent.document);
-    const bool old = needed_until(sent.document) <= context.now();
-    for (const auto& host : hosts_of(sent)) {
-      const auto sight = elsewhere->sight(host);
-      AskRow row{&sent, host, answer_of(sent.document, sent.digest, sight, context.now()), {}};
-      if (const auto* last = sight.last()) row.seen = last->event.created;
-      const bool named = std::find(where.hosts.begin(), where.hosts.end(), host) != where.hosts.end();
-      const bool lives = row.answer.state == Answer::State::active || row.answer.state == Answer::State::pending;
-      if (lives || (!old && (named || row.answer.state != Answer::State::none))) rows.push_back(std::move(row));
-    }
-  }
-  if (context.json) {
-    std::vector<std::string> objects;
-    for (const auto& row : rows) objects.push_back(ask_json(row));
-    context.out << json_list(objects) << '\n';
-    return Exit::done;
-  }
-  if (rows.empty()) {
-    context.out << "Nothing that you asked for from here is in force or waits.\n";
-    return Exit::done;
-  }
-  Table table({"ASK", "HOST", "ROLE", "USER", "STATE", "LAST HEARD OF", "WHY"});
-  for (const auto& row : rows) {
-    const auto& ask = std::get<AskDocument>(row.sent->document);
-    auto why = row.answer.why;
-    if (!row.answer.by.empty()) why += (why.empty() ? "by " : ", by ") + row.answer.by;
-    table.add({id_of(row.sent->digest), row.host, ask.role, ask.user, answer_text(row.answer),
-               seen_text(row.seen, context.now()), shown(why, kMaxCell)});
-  }
-  table.print(context.out);
-  return Exit::done;
 }
 
 }  // namespace jit::ctl

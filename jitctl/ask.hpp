@@ -27,7 +27,4 @@ void add_ask_options(Command& command, AskOptions& options);
 // Signs it, sends it to each host's box, keeps a copy, and on a terminal waits for what becomes of it host by host.
 [[nodiscard]] Outcome ask_elsewhere(Context& context, const AskOptions& options);
 
-// `status` of hosts elsewhere: what became of the caller's own asks.
-[[nodiscard]] Outcome status_elsewhere(Context& context, const SourceOptions& options);
-
 }  // namespace jit::ctl

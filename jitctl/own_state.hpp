@@ -32,7 +32,7 @@ struct SentDocument {
 };
 
 inline constexpr const char* kAsks = "asks";
-inline constexpr const char* kSent = "sent";  // grants, revocations, locks
+inline constexpr const char* kSent = "sent";  // reviews, grants, revocations, locks
 inline constexpr std::size_t kMaxSent = 1000;
 
 // Keeps a copy, and drops those that nobody can ask about any more.

@@ -10,6 +10,7 @@
 #include "jitctl/grants.hpp"
 #include "jitctl/issue.hpp"
 #include "jitctl/output.hpp"
+#include "jitctl/own_state.hpp"
 #include "jitctl/paper.hpp"
 #include "jitctl/signing.hpp"
 #include "policy/document/verify.hpp"
@@ -133,9 +134,11 @@ Outcome send_answer(Context& context, Elsewhere& elsewhere, const std::string& t
   if (!parcel) return tl::unexpected(parcel.error());
   const std::vector<Parcel> parcels = {std::move(*parcel)};
   auto posting = post(context, elsewhere, parcels);
-  await_answers(context, elsewhere, parcels, posting, *patience);
   auto& row = posting.rows.front();
   if (row.answer.state == Answer::State::unsent) return fail(Errc::unavailable, row.answer.why);
+  if (auto kept = keep_sent(context, kSent, text); !kept)
+    complain(context, "jitctl status will not know of it: " + kept.error().message);
+  await_answers(context, elsewhere, parcels, posting, *patience);
   row.id = wish.id();
   if (context.json) {
     context.out << answer_json(row) << '\n';

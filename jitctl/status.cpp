@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "jitctl/app.hpp"
-#include "jitctl/ask.hpp"
 #include "jitctl/grants.hpp"
 #include "jitctl/output.hpp"
+#include "jitctl/status_elsewhere.hpp"
 #include "policy/text.hpp"
 
 namespace jit::ctl {

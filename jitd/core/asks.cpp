@@ -52,10 +52,21 @@ void EngineImpl::on_ask(const Verified& verified, const AskDocument& ask, const 
         if (Result<void> fine = may_be_granted(account->uid); !fine)
           return refused(fail(Errc::refused, whose + fine.error().message));
         if (const auto before = answered_before(behind.document.digest)) return reply(*before);  // meanwhile
-        if (Result<void> fine = within_rate(account->uid); !fine)
+        if (Result<void> fine = asked_within_rate(account->uid, behind.document.digest); !fine)
           return refused(fail(Errc::refused, fine.error().message));
         request_by({std::move(*account), std::nullopt, behind}, wish, reply);
       }));
+}
+
+// Each ask counts once for its user: whoever has a copy could hand in one that is refused again and again, and use up
+// what its user may ask.
+Result<void> EngineImpl::asked_within_rate(std::uint32_t uid, const Digest& ask) {
+  constexpr std::size_t most = 4096;
+  if (asks_counted_.contains(ask)) return {};
+  if (Result<void> fine = within_rate(uid); !fine) return fine;
+  if (asks_counted_.size() >= most) asks_counted_.clear();
+  asks_counted_.insert(ask);
+  return {};
 }
 
 std::optional<Result<Outcome>> EngineImpl::answered_before(const Digest& ask) {

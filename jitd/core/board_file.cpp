@@ -23,10 +23,8 @@ std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-}  // namespace
-
-Result<void> mark_ended(Files& files, const std::string& board, std::uint64_t boot_ms,
-                        const std::function<bool(std::string_view id)>& over) {
+Result<void> set_words(Files& files, const std::string& board, std::uint32_t value,
+                       const std::function<bool(std::string_view id)>& over) {
   const auto fd = open_regular(AT_FDCWD, board, O_RDWR, board);
   if (!fd) return fd.error().errnum == ENOENT ? Result<void>{} : tl::unexpected(fd.error());
   const auto text = read_fd(fd->get(), kMaxBoard, board);
@@ -34,16 +32,29 @@ Result<void> mark_ended(Files& files, const std::string& board, std::uint64_t bo
   const wire::MemoryBoard memory(bytes_of(*text));
   const auto view = wire::BoardView::open(memory);
   if (!view) return fail(Errc::invalid, board + " is damaged");
-  const std::string word = little_endian(wire::ended_word(boot_ms));
+  const std::string word = little_endian(value);
   Result<void> done;
   for (std::uint32_t i = 0; i < view->grants(); ++i) {
     const auto grant = view->grant(i);
     // One that cannot be read opens nothing either.
-    if (!grant || !grant->live || !over(static_cast<const char*>(grant->id))) continue;
+    if (!grant || (!grant->live && grant->word != wire::kEnding) || grant->word == value) continue;
+    if (!over(static_cast<const char*>(grant->id))) continue;
     auto written = write_at(files, fd->get(), word, static_cast<off_t>(view->live_word_offset(i)), board);
     if (!written && done) done = written;
   }
   return done;
+}
+
+}  // namespace
+
+Result<void> mark_ending(Files& files, const std::string& board,
+                         const std::function<bool(std::string_view id)>& over) {
+  return set_words(files, board, wire::kEnding, over);
+}
+
+Result<void> mark_ended(Files& files, const std::string& board, std::uint64_t boot_ms,
+                        const std::function<bool(std::string_view id)>& over) {
+  return set_words(files, board, wire::ended_word(boot_ms), over);
 }
 
 BoardWithout::BoardWithout(const std::string& board, std::uint64_t boot_ms,

@@ -14,8 +14,11 @@
 
 namespace jit {
 
-// Sets the word of each grant on the board for which `over(id)` says so, when it is still live: in place, so it needs
-// no space (P6). No board: nothing to do.
+// An end has two words on the board, both set in place, so that they need no space (P6): first that it is ending,
+// while its rule may still be there; when that is gone, when that was. A sudo which began before then matched the
+// rule. `over(id)` is asked about each grant that is live, or ending. No board: nothing to do.
+[[nodiscard]] Result<void> mark_ending(Files& files, const std::string& board,
+                                       const std::function<bool(std::string_view id)>& over);
 [[nodiscard]] Result<void> mark_ended(Files& files, const std::string& board, std::uint64_t boot_ms,
                                       const std::function<bool(std::string_view id)>& over);
 

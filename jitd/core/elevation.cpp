@@ -145,12 +145,16 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
   // A grant that merely opened the gate counts where no rule of ours gives this: else what one grant gives would live
   // as long as another that opens the same gate.
   std::vector<Giving> by_rule, by_gate;
+  bool at_its_end = false;  // one that gives this, which nobody has taken yet
   for (const auto& [digest, life] : lives_) {
     const GrantRecord& record = life->record;
     if (record.uid == what.uid && being_given(*life) && !extends_active(*life) && fit_of(*life, what.target, words))
       return answer<Elevated>(reply, fail(Errc::refused, "role " + record.role + " is being given; run it again"));
     if (record.state != GrantState::active || record.uid != what.uid) continue;
-    if (left_ms(*life, at) <= 0 || past_its_view(record, at)) continue;
+    if (left_ms(*life, at) <= 0 || past_its_view(record, at)) {
+      at_its_end = at_its_end || fit_of(*life, what.target, words);
+      continue;
+    }
     if (const auto fit = fit_of(*life, what.target, words)) {
       by_rule.push_back({life, *fit});
     } else if (!what.opened_by.empty() && entitlement_id(record) == what.opened_by) {
@@ -159,6 +163,8 @@ void EngineImpl::elevate(const Elevation& what, Reply<Elevated> reply) {
   }
   // By a rule of somebody else's making, for a target that no grant of theirs gives.
   std::vector<Giving>& giving = by_rule.empty() ? by_gate : by_rule;
+  if (giving.empty() && (at_its_end || !what.opened_by.empty()))
+    return answer<Elevated>(reply, fail(Errc::refused, "your grant has just ended"));
   if (giving.empty()) return answer<Elevated>(reply, Elevated{});
   best_alone(giving, at);
   LifePtr best;

@@ -145,6 +145,7 @@ class EngineImpl final : public Engine {
   void who_asks(const Caller& caller, const Reply<Behind>& then);
   void request_by(const Behind& behind, WishInput wish, const Reply<Outcome>& reply);
   [[nodiscard]] Result<void> within_rate(std::uint32_t uid);
+  [[nodiscard]] Result<void> asked_within_rate(std::uint32_t uid, const Digest& ask);
   // The grant, or the same wish filed before, that answers this one.
   [[nodiscard]] LifePtr answered_by(const WishInput& wish, const GrantRecord& sketch) const;
   [[nodiscard]] Result<void> check_start(const WishInput& wish, Seconds duration);
@@ -469,6 +470,7 @@ class EngineImpl final : public Engine {
   std::uint64_t accounts_retry_boot_ms_ = 0;  // 0: all of them were answered
   LineBudget strangers_;                      // of what comes from the inbox
   std::set<std::string> refused_before_;  // documents and why, so that a copy handed in again is not chained again
+  std::set<Digest> asks_counted_;         // for their user, against requests_per_minute
   std::vector<std::string> start_warnings_;
   std::string lost_;  // the database before this one
   std::int64_t memory_since_ =

@@ -127,34 +127,57 @@ std::optional<File> open_records(Files& files, const std::string& dir, const cha
   return std::nullopt;
 }
 
-void sort_records(EndsFile& ends, Sorting& sorting, Expired& expired) {
+using Changes = std::vector<std::pair<std::size_t, EndRecord>>;  // by slot
+
+Changes sort_records(EndsFile& ends, Sorting& sorting, Expired& expired) {
+  Changes changes;
   const auto slots = ends.read();
   if (!slots) {
     expired.failures.push_back("all is taken away, since the ends cannot be read: " + slots.error().message);
-    return;
+    return changes;
   }
   for (const auto& slot : *slots) {
     if (!slot.record) continue;
-    const auto record = sorting.sort(slot);
+    auto record = sorting.sort(slot);
     if (!record) continue;
     expired.grants.push_back(record->grant);
-    if (auto written = ends.write(slot.index, *record, false); !written)
-      expired.notes.push_back("the end of " + record->grant + " is not recorded: " + written.error().message);
+    changes.emplace_back(slot.index, std::move(*record));
   }
+  return changes;
 }
 
-void remove_dropins(const EffectPaths& places, const ExpirePorts& ports, const Sorting& sorting, Expired& expired) {
+void record_ends(EndsFile& ends, const Changes& changes, Expired& expired) {
+  for (const auto& [index, record] : changes)
+    if (auto written = ends.write(index, record, false); !written)
+      expired.notes.push_back("the end of " + record.grant + " is not recorded: " + written.error().message);
+}
+
+// Which are there still.
+std::unordered_set<std::string> remove_dropins(const EffectPaths& places, const ExpirePorts& ports,
+                                               const Sorting& sorting, Expired& expired) {
+  std::unordered_set<std::string> stuck;
   Dropins dropins(ports.files, ports.spawn, places.dropins);
   dropins.sweep();
   const auto present = dropins.present();
   if (!present) {
     expired.failures.push_back(present.error().message);
-    return;
+    return stuck;
   }
   for (const std::string& id : *present) {
     if (sorting.lives(id)) continue;
-    if (auto removed = dropins.remove(id); !removed) expired.failures.push_back(removed.error().message);
+    auto removed = dropins.remove(id);
+    if (removed) continue;
+    stuck.insert(id);
+    expired.failures.push_back(removed.error().message);
   }
+  return stuck;
+}
+
+// What marking says. A damaged board opens nothing, to anybody.
+void note_marked(const Result<void>& marked, Expired& expired) {
+  if (marked) return;
+  auto& texts = marked.error().code == Errc::invalid ? expired.notes : expired.failures;
+  texts.push_back(marked.error().message);
 }
 
 }  // namespace
@@ -166,15 +189,14 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
   FrozenUsers::thaw_left(ports.processes.tree(), places.frozen);
   Sorting sorting(ports.clock, all);
   auto ends = open_records<EndsFile>(ports.files, places.var, "ends", expired);
-  if (ends) sort_records(*ends, sorting, expired);
+  const Changes changes = ends ? sort_records(*ends, sorting, expired) : Changes();
 
   const auto over = [&](std::string_view id) { return !sorting.lives(std::string(id)); };
-  if (auto marked = mark_ended(ports.files, places.board, ports.clock.now().boot_ms, over); !marked) {
-    // A damaged board opens nothing, to anybody.
-    auto& texts = marked.error().code == Errc::invalid ? expired.notes : expired.failures;
-    texts.push_back(marked.error().message);
-  }
-  remove_dropins(places, ports, sorting, expired);
+  note_marked(mark_ending(ports.files, places.board, over), expired);
+  const auto stuck = remove_dropins(places, ports, sorting, expired);
+  const auto without_rule = [&](std::string_view id) { return over(id) && !stuck.contains(std::string(id)); };
+  note_marked(mark_ended(ports.files, places.board, ports.clock.now().boot_ms, without_rule), expired);
+  if (ends) record_ends(*ends, changes, expired);
   Taken taken;
   Logins logins(ports.files, ports.processes, places.logins);
   const auto gone = [&](const std::string& grant) { return !sorting.lives(grant); };

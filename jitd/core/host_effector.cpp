@@ -238,32 +238,42 @@ void HostEffector::mark_ends(const std::vector<EndOrder>& orders, std::vector<st
   }
 }
 
-// The order: what can be done without a disk first. The pwrites to `ends` survive our own death at once and a power
-// cut from the fsync on; a power cut takes drop-ins and board along anyway.
+// The order: what can be done without a disk first, and when a rule went is said when it has gone. The pwrites to
+// `ends` survive our own death at once and a power cut from the fsync on; a power cut takes drop-ins and board along
+// anyway.
 Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   Taken taken;
   if (orders.empty()) return taken;
   std::unordered_set<std::string> ending, killing, polite;
-  SudoEnds sudo_ends;
-  std::map<uid_t, std::string> sudo_of;
-  const std::uint64_t now = ports_.clock.now().boot_ms;
   for (const EndOrder& order : orders) {
     ending.insert(order.grant);
     if (!order.leave) killing.insert(order.grant);
     if (!order.leave && order.polite) polite.insert(order.grant);
     prepared_.erase(order.grant);
+  }
+  const auto to_kill = [&](const std::string& id) { return killing.contains(id); };
+  const auto lock = lock_for_taking(taken.failures);
+  const auto over = [&](std::string_view id) { return ending.contains(std::string(id)); };
+  collect(taken.failures, mark_ending(ports_.files, paths_.board, over));
+  std::unordered_set<std::string_view> stuck;
+  for (const EndOrder& order : orders) {
+    auto removed = dropins_.remove(order.grant);
+    if (!removed) stuck.insert(order.grant);
+    collect(taken.failures, removed);
+  }
+  // No rule starts anything new by now, but for a sudo that matched it before.
+  SudoEnds sudo_ends;
+  std::map<uid_t, std::string> sudo_of;
+  const std::uint64_t now = ports_.clock.now().boot_ms;
+  for (const EndOrder& order : orders) {
     if (order.effects.sudo.empty()) continue;
     sudo_ends_[order.uid] = std::max(sudo_ends_[order.uid], now);
     sudo_ends[order.uid] = now;
     sudo_of.emplace(order.uid, order.grant);
   }
-  const auto to_kill = [&](const std::string& id) { return killing.contains(id); };
-  const auto lock = lock_for_taking(taken.failures);
-  const auto over = [&](std::string_view id) { return ending.contains(std::string(id)); };
-  collect(taken.failures, mark_ended(ports_.files, paths_.board, now, over));
+  const auto gone = [&](std::string_view id) { return over(id) && !stuck.contains(id); };
+  collect(taken.failures, mark_ended(ports_.files, paths_.board, now, gone));
   mark_ends(orders, taken.failures);
-  for (const EndOrder& order : orders) collect(taken.failures, dropins_.remove(order.grant));
-  // No rule starts anything new by now, but for a sudo that matched it before.
   hold_back(orders, taken);
   end_commands(ports_.processes, commands_, to_kill, taken, held_back());
   end_waiting_sudos(ports_.processes, sudo_ends, sudo_of, taken);

@@ -50,25 +50,30 @@ Result<bool> Recordings::claim(const std::string& grant, pid_t pid) const {
   if (!open_files) return tl::unexpected(open_files.error());
   const auto numbers = list_dir(open_files->get(), kMostDescriptors);
   if (!numbers) return tl::unexpected(numbers.error());
+  const auto dir = open_dir(dir_);
+  if (!dir) return dir.error().errnum == ENOENT ? Result<bool>(false) : tl::unexpected(dir.error());
   const std::string fresh = dir_ + "/" + std::string(kUnclaimed);
   const std::string filed = dir_ + "/" + grant + "/";
-  std::string name;
-  struct stat held {};
+  std::string name, another;
   for (const std::string& number : *numbers) {
     const std::string target = link_target(open_files->get(), number);
-    if (target.starts_with(filed)) return true;  // asked about before
-    if (!target.starts_with(fresh) || target.find('/', fresh.size()) != std::string::npos) continue;
-    if (::fstatat(open_files->get(), number.c_str(), &held, 0) != 0 || !S_ISDIR(held.st_mode)) continue;
-    name = target.substr(dir_.size() + 1);
+    const bool before = target.starts_with(filed);
+    if (!before && (!target.starts_with(fresh) || target.find('/', fresh.size()) != std::string::npos)) continue;
+    struct stat held {
+    }, found{};
+    if (::fstatat(open_files->get(), number.c_str(), &held, 0) != 0 || (!before && !S_ISDIR(held.st_mode))) continue;
+    std::string below = target.substr(dir_.size() + 1);
+    // Its standard input is of the user's making, and a path in a mount namespace of theirs reads like ours.
+    if (::fstatat(dir->get(), below.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0 || !same_file(held, found)) {
+      another = std::move(below);
+      continue;
+    }
+    if (before) return true;  // asked about before
+    name = std::move(below);
     break;
   }
-  if (name.empty()) return false;
-
-  const auto dir = open_dir(dir_);
-  if (!dir) return tl::unexpected(dir.error());
-  struct stat found {};
-  if (::fstatat(dir->get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, dir_);
-  if (!same_file(held, found)) return fail(Errc::refused, dir_ + "/" + shown(name, 100) + " is not what sudo writes");
+  if (name.empty() && another.empty()) return false;
+  if (name.empty()) return fail(Errc::refused, dir_ + "/" + shown(another, 100) + " is not what sudo writes");
   const auto folder = folder_of_grant(dir->get(), filed, grant);
   if (!folder) return tl::unexpected(folder.error());
   const auto names = list_dir(folder->get(), kMostRecordings);

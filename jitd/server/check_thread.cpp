@@ -289,6 +289,8 @@ bool CheckThread::hand_over(int fd, std::uint32_t id, const wire::Query& query, 
   call.target = query.target;
   call.uid = query.uid;
   call.has_uid = query.has_uid;
+  call.started_ms = query.started_ms;
+  call.line_enforces = query.line_enforces;
   call.pid = pid;
   call.came_usec = now_usec();
   (void)sessions_.add(std::move(call));

@@ -118,8 +118,23 @@ bool Sessions::lives(const SessionCall& call, const std::string& grant) {
   return read && found;
 }
 
+wire::Answer Sessions::again(const SessionCall& call) {
+  const wire::BoardSource* source = board_.current();
+  const auto view = source != nullptr ? wire::BoardView::open(*source) : std::nullopt;
+  wire::Query query;
+  query.phase = wire::Phase::session;
+  query.service = call.service;
+  query.subject = call.subject;
+  query.target = call.target;
+  query.has_uid = call.has_uid;
+  query.uid = call.uid;
+  query.started_ms = call.started_ms;
+  query.line_enforces = call.line_enforces;
+  return view ? wire::answer(*view, query, clocks_now(), wire::Conditions::looked_at_later) : wire::Answer{};
+}
+
 void Sessions::answer(const SessionCall& call, const Result<Engine::Elevated>& under) {
-  wire::Answer out = call.answer;
+  wire::Answer out = under && under->grant.empty() ? again(call) : call.answer;
   const auto refuse = [&](std::string_view why) {
     out = {};
     out.verdict = wire::Verdict::deny;

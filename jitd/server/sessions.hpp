@@ -23,6 +23,8 @@ struct SessionCall {
   std::string service, subject, target;
   std::uint32_t uid = 0;
   bool has_uid = false;  // a command of the caller's (sudo, su), not a login
+  std::uint64_t started_ms = 0;
+  bool line_enforces = true;
   std::int32_t pid = 0;
   std::uint64_t came_usec = 0;  // CLOCK_BOOTTIME
 };
@@ -59,6 +61,8 @@ class Sessions {
   void answer(const SessionCall& call, const Result<Engine::Elevated>& under);
   // Whether that grant of the subject lives on the board as it is now: `jitd --expire` ends without telling us.
   [[nodiscard]] bool lives(const SessionCall& call, const std::string& grant);
+  // What the board says now, for what no grant of theirs gives: one may have ended since it was asked first.
+  [[nodiscard]] wire::Answer again(const SessionCall& call);
 
   Engine& engine_;
   SessionQueue& queue_;

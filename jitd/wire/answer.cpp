@@ -17,7 +17,8 @@ struct Held {
   bool live_sudo = false;
   std::uint64_t sudo_end_ms = 0;  // latest end, of those on the board, of a sudo entitlement; UINT64_MAX: unknown
   char sudo_grant[17] = {};
-  char opener[17] = {};  // of the first gate that matches: the grant that ends last, since they come in that order
+  // By what the matching gates are open: for each the grant that ends last, and of those the one that ends first.
+  char opener[17] = {};
 };
 
 bool in_force(const BoardGrant& grant, const Clocks& clocks) noexcept {
@@ -27,12 +28,10 @@ bool in_force(const BoardGrant& grant, const Clocks& clocks) noexcept {
 // When a grant that is not in force ended. UINT64_MAX: it is not known when.
 std::uint64_t ended_at(const BoardGrant& grant, const Clocks& clocks) noexcept {
   if (grant.word == kEndedBefore) return 0;
-  if (!grant.live) {
-    const std::uint64_t at = std::uint64_t{grant.word} * 100;
-    return grant.word == 0 || (at > clocks.boot_ms && at - clocks.boot_ms > 100) ? UINT64_MAX : at;
-  }
-  // Past by the wall clock alone: the clock was set, and there is no telling when.
-  return clocks.boot_ms >= grant.boot_deadline_ms ? grant.boot_deadline_ms : UINT64_MAX;
+  // Past its time, and nobody has taken it yet: its rule is there still, and a sudo that begins now matches it.
+  if (grant.live) return UINT64_MAX;
+  const std::uint64_t at = std::uint64_t{grant.word} * 100;
+  return grant.word == 0 || (at > clocks.boot_ms && at - clocks.boot_ms > 100) ? UINT64_MAX : at;
 }
 
 bool of_subject(const BoardGrant& grant, const Query& query) noexcept {
@@ -41,7 +40,7 @@ bool of_subject(const BoardGrant& grant, const Query& query) noexcept {
 
 bool weigh(const BoardView& board, const BoardSubject& subject, std::uint64_t matching, const Query& query,
            const Clocks& clocks, Conditions conditions, Held& held) noexcept {
-  const std::uint64_t first = matching & (~matching + 1);
+  std::uint64_t unnamed = matching;
   return board.grants_of(subject, [&](const BoardGrant& grant) noexcept {
     if (!of_subject(grant, query)) return;
     if (!in_force(grant, clocks)) {
@@ -57,11 +56,11 @@ bool weigh(const BoardView& board, const BoardSubject& subject, std::uint64_t ma
       return;
     }
     held.opens |= grant.opens;
-    if ((grant.opens & first) != 0) copy_text(held.opener, grant.id);
-    if (grant.has_sudo) {
-      held.live_sudo = true;
-      copy_text(held.sudo_grant, grant.id);
-    }
+    if ((grant.opens & unnamed) != 0) copy_text(held.opener, grant.id);
+    unnamed &= ~grant.opens;
+    if (!grant.has_sudo) return;
+    held.live_sudo = true;
+    if (held.sudo_grant[0] == '\0') copy_text(held.sudo_grant, grant.id);
   });
 }
 

@@ -16,6 +16,8 @@ namespace jit::wire {
 inline constexpr std::uint32_t kLive = 0x5a5a5a5a;
 // The word of a grant that had ended before the board was made: its end, if it matters, stands among the sudo ends.
 inline constexpr std::uint32_t kEndedBefore = 0xa5a5a5a5;
+// Of one that is ending: its rule may be there still, so every sudo of its user waits until it is known when it went.
+inline constexpr std::uint32_t kEnding = 0;
 inline constexpr std::size_t kMaxGates = 64;  // `opens` is a bit set
 
 // The word to set in place when a grant ends: boot-time clock of the end in tenths of a second, rounded up, so that a
@@ -106,10 +108,11 @@ class BoardView {
   [[nodiscard]] std::uint32_t sudo_ends() const noexcept { return sudo_ends_; }
   [[nodiscard]] std::optional<SudoEnd> sudo_end(std::uint32_t index) const noexcept;
 
-  // visit(const BoardGrant&) for each grant of a subject, in not_after order; false when a record was unreadable.
+  // visit(const BoardGrant&) for each grant of a subject, the one that ends last first; false when a record was
+  // unreadable.
   template <class Visit>
   [[nodiscard]] bool grants_of(const BoardSubject& subject, Visit&& visit) const {
-    for (std::uint32_t i = 0; i < subject.grants; ++i) {
+    for (std::uint32_t i = subject.grants; i-- > 0;) {
       const std::optional<BoardGrant> grant = this->grant(subject.first_grant + i);
       if (!grant) return false;
       visit(*grant);

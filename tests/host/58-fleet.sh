@@ -47,7 +47,7 @@ approves() {
 }
 review_of() { review=$(field digest); }
 # alice_reads HOST STATE: of what she asked for last.
-alice_reads() { ctl alice "status $near" | grep -Eq "^$asked +$1 .* $2"; }
+alice_reads() { ctl alice "status $near" | grep -Eq "^$asked +ask +$1 .* $2"; }
 # told WHAT KEY VALUE: how often the host has said so.
 told() { root sh -c 'cd /var/lib/jit/outbox && grep -lxF "what = \"$1\"" e-*.jit | xargs -r grep -lxF "$2 = \"$3\"" | grep -c .' sh "$@"; }
 was_told() { [[ $(told "$@") -ge 1 ]]; }

@@ -407,6 +407,22 @@ TEST_CASE("P7: after the loss of its database a host takes no ask of before", "[
   CHECK(world.submitted(world.asks("alice", "auto")).state == GrantState::active);
 }
 
+TEST_CASE("a refused ask that anybody hands in again uses up nothing of its user's", "[core][engine][ask]") {
+  Elsewhere world;
+  world.config.requests_per_minute = 5;
+  world.reload();
+  const std::string never = world.asks("alice", "never");
+  for (int i = 0; i < 20; ++i) CHECK_FALSE(says(world.refused(never), "in a minute"));
+  for (int i = 0; i < 4; ++i) {
+    AskDocument ask = world.ask_of("alice", "never");
+    ask.reason = "reason " + std::to_string(i);
+    CHECK_FALSE(says(world.refused(world.asks(ask)), "in a minute"));
+  }
+  AskDocument ask = world.ask_of("alice", "never");
+  ask.reason = "one too many";
+  CHECK(says(world.refused(world.asks(ask)), "in a minute"));
+}
+
 TEST_CASE("asks have the allowance of the user's other wishes", "[core][engine][ask]") {
   Elsewhere world;
   world.config.pending_per_user = 3;

@@ -84,6 +84,20 @@ TEST_CASE("the life of a request is told, and each document has its answer", "[c
   CHECK(ended.created == WallTime(Seconds(world.record(asked.id).ended)));
 }
 
+TEST_CASE("P2: what a grant left in files is told to others", "[core][engine][event]") {
+  Heard world;
+  const Outcome shell = world.active(kAlice, "shell");
+  world.pass(2 * 3600);
+  world.host.found_in_files = {{shell.id, "looked at 12 files\n/tmp/x was setuid root\n"}};
+  world.engine->residue_found();
+  const EventDocument residue = world.the_one("residue");
+  CHECK(residue.grant == world.record(shell.id).digest);
+  CHECK(residue.user == "alice");
+  CHECK(residue.role == "shell");
+  CHECK(says(residue.why, "left in files: /tmp/x was setuid root"));
+  CHECK(residue.sequence == world.last());
+}
+
 TEST_CASE("an ask is behind every event of what came of it", "[core][engine][event]") {
   Heard world;
   world.may_ask("alice", "alice-laptop");

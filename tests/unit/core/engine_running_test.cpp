@@ -91,7 +91,22 @@ TEST_CASE("P2: no command belongs to a grant before it is in force or past its e
   REQUIRE(world.state(asked.id) == GrantState::active);
   CHECK(elevated(world, kAlice, "postgres") == asked.id);
   world.clock.pass(2 * 3'600'000);  // and the engine has not looked yet
-  CHECK(elevated(world, kAlice, "postgres", 501) == "none");
+  CHECK(elevated(world, kAlice, "postgres", 501) == "refused: your grant has just ended");
+  CHECK(elevated(world, kAlice, "root", 502) == "none");  // that no grant of theirs gave
+}
+
+TEST_CASE("P2: what a grant's gate let in is refused when the grant has just ended", "[core][engine]") {
+  World world;
+  const Outcome shell = world.active(kAlice, "shell");
+  REQUIRE(elevated(world, kAlice, "root", 502, shell.id) == shell.id);
+  const bool looked = GENERATE(false, true);
+  if (looked) {
+    world.pass(2 * 3600);
+    REQUIRE(world.state(shell.id) == GrantState::ended);
+  } else {
+    world.clock.pass(2 * 3'600'000);
+  }
+  CHECK(elevated(world, kAlice, "root", 503, shell.id) == "refused: your grant has just ended");
 }
 
 TEST_CASE("P2: of grants that all give the command it is the one that ends last", "[core][engine]") {

@@ -5,6 +5,7 @@
 
 #include "jitd/effects/sudo_defaults.hpp"
 #include "tests/unit/catch.hpp"
+#include "tests/unit/effects/private_etc.hpp"
 #include "tests/unit/sys/support.hpp"
 
 using namespace jit;
@@ -78,6 +79,18 @@ TEST_CASE("only what the process itself has open is taken, and nothing goes astr
     REQUIRE_FALSE(claimed);
     CHECK(claimed.error().code == Errc::refused);
     CHECK(there(dir / "unclaimed-AbC123 (deleted)"));
+  }
+  SECTION("a folder of the user's own that the kernel calls as one of ours") {
+    const auto etc = PrivateEtc::make();
+    if (!etc) return;
+    const std::string first = dir / (kGrant + "/1");
+    std::filesystem::create_directories(first);
+    const UniqueFd forged(::open(first.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    REQUIRE(::mount("ours", first.c_str(), "tmpfs", 0, nullptr) == 0);  // what that path is from here on
+    CHECK_FALSE(recordings.claim(kGrant, ::getpid()));
+    const UniqueFd folder = recording(dir, "unclaimed-AbC777");
+    CHECK(recordings.claim(kGrant, ::getpid()).value_or(false));
+    CHECK(there(dir / (kGrant + "/2/log")));
   }
   SECTION("a folder within one") {
     std::filesystem::create_directory(dir / "unclaimed-AbC123");

@@ -165,7 +165,7 @@ TEST_CASE("an ask into a file, for somebody to carry", "[jitctl][elsewhere][airg
 TEST_CASE("status --source: what became of my asks", "[jitctl][elsewhere]") {
   Asker f;
   CHECK(f.jitctl({"status", "--source", kFleet}) == Exit::done);
-  CHECK(f.out_has("Nothing that you asked for"));
+  CHECK(f.out_has("Nothing that you sent from here"));
   REQUIRE(f.ask({"--on", "db1", "--on", "web1"}) == Exit::pending);
   f.say(f.db1, "filed", "waiting for dba-leads (0 of 1)");
   CHECK(f.jitctl({"status", "--source", kFleet}) == Exit::done);
@@ -184,7 +184,7 @@ TEST_CASE("status --source: what became of my asks", "[jitctl][elsewhere]") {
     f.say(f.db1, "ended", "expired");
     f.now += std::chrono::hours(30);
     CHECK(f.jitctl({"status", "--source", kFleet}) == Exit::done);
-    CHECK(f.out_has("Nothing that you asked for"));
+    CHECK(f.out_has("Nothing that you sent from here"));
   }
 }
 

@@ -316,6 +316,18 @@ TEST_CASE("more hosts than one document may name become several documents", "[ji
       return request.argv.front() == "/usr/bin/ssh-keygen";
     });
     CHECK(keygen == 4);
+    // Those that say the same share a line.
+    far.name = "host-17";
+    auto event = far.event("locked", f.now);
+    event.document = sha256(parse_envelope(f.source().boxes["to/host-17"].begin()->second)->payload);
+    event.why = "ended 2";
+    far.say(f.source(), event);
+    CHECK(f.jitctl({"status", "--source", kFleet}) == Exit::done);
+    CHECK(f.out_has("host-17"));
+    CHECK(f.out_has("ended 2"));
+    INFO(f.out.str());
+    CHECK(f.out_has("249 hosts"));
+    CHECK_FALSE(f.out_has("host-18"));
     CHECK(f.jitctl({"lock", "alice", "-m", "left", "--on-all", "-o", f.root + "/l.jit"}) == Exit::failed);
   }
 }
@@ -339,6 +351,21 @@ TEST_CASE("show --source: what became of what was sent", "[jitctl][elsewhere]") 
   CHECK(f.jitctl({"show", id, "--source", kFleet}) == Exit::done);
   CHECK(f.out_has("locked"));
   CHECK(f.jitctl({"show", "zzzz", "--source", kFleet}) == Exit::failed);
+}
+
+TEST_CASE("status --source: what became of what was sent", "[jitctl][elsewhere]") {
+  Issuer f;
+  f.answer({&f.db1}, "locked", "ended 2");
+  REQUIRE(f.jitctl({"lock", "alice", "-m", "left", "--on", "db1", "--on", "db2", "--source", kFleet, "--no-wait"}) ==
+          Exit::pending);
+  f.answer({&f.web1}, "active");
+  REQUIRE(f.jitctl({"grant", "--user", "bob", "--role", "dba", "--for", "1h", "-m", "why", "--on", "web1", "--source",
+                    kFleet}) == Exit::done);
+  CHECK(f.jitctl({"status", "--source", kFleet}) == Exit::done);
+  CHECK(f.out_has("grant  web1  dba   bob    active until "));
+  INFO(f.out.str());
+  CHECK(f.out_has("alice  locked"));
+  CHECK(f.out_has("alice  no answer yet"));
 }
 
 TEST_CASE("P8: what was sent is kept for its user alone, and not for ever", "[jitctl][elsewhere][P8]") {

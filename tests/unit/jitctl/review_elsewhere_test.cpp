@@ -181,6 +181,36 @@ TEST_CASE("deny --source", "[jitctl][elsewhere]") {
   }
 }
 
+TEST_CASE("status --source: what became of my reviews", "[jitctl][elsewhere]") {
+  Approver f;
+  const auto status = [&] { REQUIRE(f.jitctl({"status", "--source", kFleet}) == Exit::done); };
+  auto counted = f.of("reviewed", "pending", "approved: go on");
+  counted.user = "alice";
+  counted.role = "dba";
+  f.answers_with({counted});
+  REQUIRE(f.run("approve") == Exit::pending);
+  status();
+  CHECK(f.out_has(f.id + "  approval  db1   dba   alice  counted, pending"));
+  f.db1.say(f.source(), f.of("active"));
+  status();
+  CHECK(f.out_has("active until "));
+  f.db1.say(f.source(), f.of("ended", "ended", "expired"));
+  REQUIRE(f.jitctl({"status", "--source", kFleet, "--json"}) == Exit::done);
+  CHECK(f.out_has("\"id\":\"" + f.id + "\",\"document\":\"approval\""));
+  CHECK(f.out_has("\"state\":\"ended\",\"message\":\"expired\""));
+  f.now += std::chrono::hours(30);
+  status();
+  CHECK(f.out_has("Nothing that you sent from here"));
+}
+
+TEST_CASE("status --source knows nothing of a review that no source took", "[jitctl][elsewhere]") {
+  Approver f;
+  f.source().takes = false;
+  REQUIRE(f.run("approve") != Exit::done);
+  REQUIRE(f.jitctl({"status", "--source", kFleet}) == Exit::done);
+  CHECK(f.out_has("Nothing that you sent from here"));
+}
+
 TEST_CASE("approve --source signs only what waits and is meant", "[jitctl][elsewhere]") {
   Approver f;
   const auto nothing_signed = [&] { return f.spawn.requests.empty() && f.source().put_names.empty(); };

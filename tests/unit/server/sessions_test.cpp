@@ -29,8 +29,9 @@ struct SessionBench {
     publish(true);
     sessions = std::make_unique<Sessions>(*loop, engine, queue, folder / "board");
   }
-  void publish(bool live) const {
+  void publish(bool live, std::uint64_t ended = 0) const {
     wire::BoardContent board;
+    if (ended != 0) board.sudo_ends = {{1001, ended}};
     board.boot_id = "11111111-2222-3333-4444-555555555555";
     wire::GrantOnBoard grant;
     grant.id = kGrant;
@@ -157,6 +158,35 @@ TEST_CASE("what no grant gives goes by the board's answer", "[server]") {
   const auto answer = bench.answer();
   REQUIRE(answer);
   CHECK(answer->verdict == wire::Verdict::allow);
+}
+
+TEST_CASE("P2: what no grant gives any more is refused, if one gave it when sudo began", "[server]") {
+  SessionBench bench;
+  bench.engine.elevated = std::string();
+  SessionCall call = bench.call();
+  call.started_ms = 5000;
+  SECTION("it ended meanwhile") {
+    bench.publish(false, 6000);
+    REQUIRE(bench.queue.add(std::move(call)));
+    const auto answer = bench.answer();
+    REQUIRE(answer);
+    CHECK(answer->verdict == wire::Verdict::deny);
+    CHECK(std::string(answer->message).find("Run it again") != std::string::npos);
+  }
+  SECTION("it ended before") {
+    bench.publish(false, 4000);
+    REQUIRE(bench.queue.add(std::move(call)));
+    const auto answer = bench.answer();
+    REQUIRE(answer);
+    CHECK(answer->verdict == wire::Verdict::not_gated);
+  }
+  SECTION("there is no board to say so") {
+    std::filesystem::remove(bench.folder / "board");
+    REQUIRE(bench.queue.add(std::move(call)));
+    const auto answer = bench.answer();
+    REQUIRE(answer);
+    CHECK(answer->verdict == wire::Verdict::unknown);
+  }
 }
 
 TEST_CASE("a login is noted, and forgotten when it closes", "[server]") {

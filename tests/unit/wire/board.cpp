@@ -83,7 +83,7 @@ TEST_CASE("a board says what was put on it", "[wire]") {
     CHECK(each.uid == 1000);
     CHECK(each.live == (ids.back() == "aaaaaaaaaaaaaaaa"));
   }));
-  CHECK(ids == std::vector<std::string>{"cccccccccccccccc", "aaaaaaaaaaaaaaaa"});  // by not_after
+  CHECK(ids == std::vector<std::string>{"aaaaaaaaaaaaaaaa", "cccccccccccccccc"});  // which ends last first
 }
 
 TEST_CASE("a live word is set in place, outside every checksum", "[wire]") {
