@@ -152,25 +152,18 @@ void record_ends(EndsFile& ends, const Changes& changes, Expired& expired) {
       expired.notes.push_back("the end of " + record.grant + " is not recorded: " + written.error().message);
 }
 
-// Which are there still.
-std::unordered_set<std::string> remove_dropins(const EffectPaths& places, const ExpirePorts& ports,
-                                               const Sorting& sorting, Expired& expired) {
-  std::unordered_set<std::string> stuck;
+void remove_dropins(const EffectPaths& places, const ExpirePorts& ports, const Sorting& sorting, Expired& expired) {
   Dropins dropins(ports.files, ports.spawn, places.dropins);
   dropins.sweep();
   const auto present = dropins.present();
   if (!present) {
     expired.failures.push_back(present.error().message);
-    return stuck;
+    return;
   }
   for (const std::string& id : *present) {
     if (sorting.lives(id)) continue;
-    auto removed = dropins.remove(id);
-    if (removed) continue;
-    stuck.insert(id);
-    expired.failures.push_back(removed.error().message);
+    if (auto removed = dropins.remove(id); !removed) expired.failures.push_back(removed.error().message);
   }
-  return stuck;
 }
 
 // What marking says. A damaged board opens nothing, to anybody.
@@ -193,9 +186,8 @@ Expired expire(const Paths& paths, const ExpirePorts& ports, bool all) {
 
   const auto over = [&](std::string_view id) { return !sorting.lives(std::string(id)); };
   note_marked(mark_ending(ports.files, places.board, over), expired);
-  const auto stuck = remove_dropins(places, ports, sorting, expired);
-  const auto without_rule = [&](std::string_view id) { return over(id) && !stuck.contains(std::string(id)); };
-  note_marked(mark_ended(ports.files, places.board, ports.clock.now().boot_ms, without_rule), expired);
+  remove_dropins(places, ports, sorting, expired);
+  note_marked(mark_ended(ports.files, places.board, ports.clock.now().boot_ms, over), expired);
   if (ends) record_ends(*ends, changes, expired);
   Taken taken;
   Logins logins(ports.files, ports.processes, places.logins);

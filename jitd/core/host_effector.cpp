@@ -255,12 +255,7 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
   const auto lock = lock_for_taking(taken.failures);
   const auto over = [&](std::string_view id) { return ending.contains(std::string(id)); };
   collect(taken.failures, mark_ending(ports_.files, paths_.board, over));
-  std::unordered_set<std::string_view> stuck;
-  for (const EndOrder& order : orders) {
-    auto removed = dropins_.remove(order.grant);
-    if (!removed) stuck.insert(order.grant);
-    collect(taken.failures, removed);
-  }
+  for (const EndOrder& order : orders) collect(taken.failures, dropins_.remove(order.grant));
   // No rule starts anything new by now, but for a sudo that matched it before.
   SudoEnds sudo_ends;
   std::map<uid_t, std::string> sudo_of;
@@ -271,8 +266,7 @@ Taken HostEffector::take(const std::vector<EndOrder>& orders) {
     sudo_ends[order.uid] = now;
     sudo_of.emplace(order.uid, order.grant);
   }
-  const auto gone = [&](std::string_view id) { return over(id) && !stuck.contains(id); };
-  collect(taken.failures, mark_ended(ports_.files, paths_.board, now, gone));
+  collect(taken.failures, mark_ended(ports_.files, paths_.board, now, over));
   mark_ends(orders, taken.failures);
   hold_back(orders, taken);
   end_commands(ports_.processes, commands_, to_kill, taken, held_back());

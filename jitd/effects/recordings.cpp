@@ -59,8 +59,8 @@ Result<bool> Recordings::claim(const std::string& grant, pid_t pid) const {
     const std::string target = link_target(open_files->get(), number);
     const bool before = target.starts_with(filed);
     if (!before && (!target.starts_with(fresh) || target.find('/', fresh.size()) != std::string::npos)) continue;
-    struct stat held {
-    }, found{};
+    struct stat held {};
+    struct stat found {};
     if (::fstatat(open_files->get(), number.c_str(), &held, 0) != 0 || (!before && !S_ISDIR(held.st_mode))) continue;
     std::string below = target.substr(dir_.size() + 1);
     // Its standard input is of the user's making, and a path in a mount namespace of theirs reads like ours.

@@ -144,6 +144,9 @@ void Sessions::answer(const SessionCall& call, const Result<Engine::Elevated>& u
     const bool no = under.error().code == Errc::refused;
     refuse((no ? "pam_jit: " : "pam_jit: this cannot be let in, because nobody could end it with your grant: ") +
            shown(under.error().message, 300));
+  } else if (under->grant.empty() && out.verdict == wire::Verdict::allow && out.gate[0] != '\0') {
+    // By a grant that came only after the question: nothing has bound the command to it.
+    refuse("pam_jit: what you may do has just changed. Run it again.");
   } else if (!under->grant.empty() && !lives(call, under->grant)) {
     refuse("pam_jit: your grant has just ended.");
   } else if (!under->grant.empty()) {

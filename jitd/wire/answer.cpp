@@ -31,7 +31,7 @@ std::uint64_t ended_at(const BoardGrant& grant, const Clocks& clocks) noexcept {
   // Past its time, and nobody has taken it yet: its rule is there still, and a sudo that begins now matches it.
   if (grant.live) return UINT64_MAX;
   const std::uint64_t at = std::uint64_t{grant.word} * 100;
-  return grant.word == 0 || (at > clocks.boot_ms && at - clocks.boot_ms > 100) ? UINT64_MAX : at;
+  return grant.word == kEnding || (at > clocks.boot_ms && at - clocks.boot_ms > 100) ? UINT64_MAX : at;
 }
 
 bool of_subject(const BoardGrant& grant, const Query& query) noexcept {

@@ -29,9 +29,10 @@ struct SessionBench {
     publish(true);
     sessions = std::make_unique<Sessions>(*loop, engine, queue, folder / "board");
   }
-  void publish(bool live, std::uint64_t ended = 0) const {
+  void publish(bool live, std::uint64_t ended = 0, bool gated = false) const {
     wire::BoardContent board;
     if (ended != 0) board.sudo_ends = {{1001, ended}};
+    if (gated) board.gates = {{"sudo", {"sudo"}, true, true, {}, {}, ""}};
     board.boot_id = "11111111-2222-3333-4444-555555555555";
     wire::GrantOnBoard grant;
     grant.id = kGrant;
@@ -41,6 +42,7 @@ struct SessionBench {
     grant.boot_deadline_ms = UINT64_MAX / 2000;
     grant.has_sudo = true;
     grant.live = live;
+    if (gated) grant.opens = {"sudo"};
     board.grants = {grant};
     const auto bytes = wire::make_board(board);
     REQUIRE(bytes);
@@ -179,6 +181,13 @@ TEST_CASE("P2: what no grant gives any more is refused, if one gave it when sudo
     const auto answer = bench.answer();
     REQUIRE(answer);
     CHECK(answer->verdict == wire::Verdict::not_gated);
+  }
+  SECTION("a gate that another grant opened since then is asked about anew") {
+    bench.publish(true, 0, true);
+    REQUIRE(bench.queue.add(std::move(call)));
+    const auto answer = bench.answer();
+    REQUIRE(answer);
+    CHECK(answer->verdict == wire::Verdict::deny);
   }
   SECTION("there is no board to say so") {
     std::filesystem::remove(bench.folder / "board");
