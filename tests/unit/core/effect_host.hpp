@@ -126,9 +126,8 @@ struct EffectHost {
     REQUIRE(effector->publish(all));
   }
 
-  [[nodiscard]] Expired expire_now(bool all) {
-    return expire(
-        paths, {system_files(), spawn, clock, bus, [] { return Result<pid_t>(fail(Errc::not_found, "none")); }}, all);
+  [[nodiscard]] Expired expire_now(bool all, Files& with = system_files()) {
+    return expire(paths, {with, spawn, clock, bus, [] { return Result<pid_t>(fail(Errc::not_found, "none")); }}, all);
   }
 
   [[nodiscard]] std::string group() const { return get(paths.etc + "/group"); }
